@@ -1,0 +1,266 @@
+"""Hits → an answer: quotes and fixed notices, or an honest "our materials don't say"."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bot import texts
+from bot.confidence import Calibration, features
+from bot.config import Config
+from bot.embed import Encoder
+from bot.errors import IndexCorrupt, IndexStale
+from bot.generations import REBUILD
+from bot.highlights import Span, highlight
+from bot.index import Index
+from bot.query import Change
+from bot.retrieve import Hit, Hits
+from bot.texts import Notice
+
+Outcome = Literal["answered", "not_found", "emergency"]
+
+CONSIDERED = 10
+"""The best hits among which quotes are looked for."""
+SUGGESTIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a text stands: characters ``start`` to ``end`` of a document whose text has the hash `sha256`."""
+
+    document: str
+    title: str
+    section: tuple[str, ...]
+    page: int | None
+    start: int
+    end: int
+    sha256: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "document": self.document,
+            "title": self.title,
+            "section": list(self.section),
+            "page": self.page,
+            "start": self.start,
+            "end": self.end,
+            "sha256": self.sha256,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Quote(Place):
+    """A verbatim slice of a document, with its citation.
+
+    text: exactly the document's characters from `start` to `end`. highlights: (start, end) in the document,
+    ascending, disjoint, within the quote. score: of its best passage. also_in: where else the same words stand.
+    """
+
+    rank: int
+    text: str
+    highlights: tuple[tuple[int, int], ...]
+    score: float
+    metadata: Mapping[str, str]
+    also_in: tuple[Place, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.text) != self.end - self.start:
+            raise ValueError("the text of a quote is not as long as its range")
+        borders = [at for highlight in self.highlights for at in highlight]
+        if borders != sorted(borders) or any(not self.start <= at <= self.end for at in borders):
+            raise ValueError("the highlights of a quote are out of order or outside it")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "rank": self.rank,
+            **Place.to_dict(self),
+            "text": self.text,
+            "highlights": [list(highlight) for highlight in self.highlights],
+            "score": self.score,
+            "metadata": dict(self.metadata),
+            "also_in": [place.to_dict() for place in self.also_in],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A heading or title, in the document's own words, that one could ask about."""
+
+    document: str
+    text: str
+
+    def to_dict(self) -> dict[str, str]:
+        return {"document": self.document, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a reader is shown. confidence: calibrated probability, 0 to 1, that the first quote answers.
+    suggestions: only where there is no quote."""
+
+    question: str
+    searched_for: str
+    changes: tuple[Change, ...]
+    outcome: Outcome
+    confidence: float
+    notices: tuple[Notice, ...]
+    quotes: tuple[Quote, ...]
+    suggestions: tuple[Suggestion, ...]
+    timings_ms: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as JSON, as `docs/json.md` describes it."""
+        return {
+            "question": self.question,
+            "searched_for": self.searched_for,
+            "changes": [change.to_dict() for change in self.changes],
+            "outcome": self.outcome,
+            "confidence": self.confidence,
+            "notices": [notice.to_dict() for notice in self.notices],
+            "quotes": [quote.to_dict() for quote in self.quotes],
+            "suggestions": [suggestion.to_dict() for suggestion in self.suggestions],
+            "timings_ms": dict(self.timings_ms),
+        }
+
+
+def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibration: Calibration) -> Answer:
+    """Quotes of the hits that are likely enough to answer, or the outcome ``not_found``.
+
+    Raises IndexStale if the best hit's source is no longer as it was indexed: nothing is quoted then.
+    """
+    confidences = [calibration.confidence(features(hit, hits, index.lexical)) for hit in hits[:CONSIDERED]]
+    sure = [hit for hit, own in zip(hits, confidences, strict=False) if own >= config.answer.answer_above]
+    if not sure:
+        confidence = max(confidences, default=0.0)
+        refusal = (texts.notice("not_found", config), texts.contact(config))
+        return _answer(hits, "not_found", confidence, refusal, suggestions=_suggestions(hits))
+    fresh = _fresh(hits, index, config)
+    if sure[0] not in fresh:
+        raise IndexStale(
+            f"{sure[0].origin.source} is not as it was when the index was built",
+            remedy="Bring the index up to date: bot index",
+        )
+    same = _by_text(fresh)
+    groups = _runs([hit for hit in sure if hit in fresh and same[hit.text][0] is hit][: config.answer.quotes])
+    with hits.timings.of("highlight"):
+        spans = [_span(group) for group in groups]
+        marks = highlight(spans, hits, encoder, index.lexical)
+    quotes = tuple(
+        _quote(rank, group, span, marked, same)
+        for rank, (group, span, marked) in enumerate(zip(groups, spans, marks, strict=True), start=1)
+    )
+    ids = ("sources_only",) if all(hit in fresh for hit in sure) else ("out_of_date", "sources_only")
+    notices = tuple(texts.notice(id, config) for id in ids)
+    return _answer(hits, "answered", confidences[sure[0].rank - 1], notices, quotes=quotes)
+
+
+def _answer(
+    hits: Hits,
+    outcome: Outcome,
+    confidence: float,
+    notices: tuple[Notice, ...],
+    quotes: tuple[Quote, ...] = (),
+    suggestions: tuple[Suggestion, ...] = (),
+) -> Answer:
+    query = hits.query
+    return Answer(
+        question=query.question,
+        searched_for=query.searched_for,
+        changes=query.changes,
+        outcome=outcome,
+        confidence=confidence,
+        notices=notices,
+        quotes=quotes,
+        suggestions=suggestions,
+        timings_ms=hits.timings.to_dict(),
+    )
+
+
+def _fresh(hits: Hits, index: Index, config: Config) -> list[Hit]:
+    """The hits whose source is as it was when it was indexed."""
+    documents = {hit.document: hit.origin for hit in hits}
+    fresh = {id for id, document in documents.items() if not config.corpus.verify_sources or index.is_current(document)}
+    return [hit for hit in hits if hit.document in fresh]
+
+
+def _by_text(hits: Sequence[Hit]) -> dict[str, list[Hit]]:
+    """The hits that say the same words, best first."""
+    same: dict[str, list[Hit]] = {}
+    for hit in hits:
+        same.setdefault(hit.text, []).append(hit)
+    return same
+
+
+def _runs(hits: Sequence[Hit]) -> list[list[Hit]]:
+    """Neighbouring passages of one section together, in the order of the text; the best run first."""
+    runs: list[list[Hit]] = []
+    for hit in sorted(hits, key=lambda hit: hit.row):
+        before = runs[-1][-1] if runs else None
+        if before and hit.row == before.row + 1 and _section(hit) == _section(before):
+            runs[-1].append(hit)
+        else:
+            runs.append([hit])
+    return sorted(runs, key=lambda run: min(hit.rank for hit in run))
+
+
+def _section(hit: Hit) -> tuple[str, int]:
+    return hit.document, hit.passage.section
+
+
+def _span(run: Sequence[Hit]) -> Span:
+    first, last = run[0].passage, run[-1].passage
+    return Span(run[0].origin, first.section, first.start, last.end)
+
+
+def _quote(
+    rank: int,
+    run: Sequence[Hit],
+    span: Span,
+    highlights: tuple[tuple[int, int], ...],
+    same: Mapping[str, Sequence[Hit]],
+) -> Quote:
+    text = _slice(span)
+    copies = [copy for twin in same[run[0].text] if twin is not run[0] and _slice(copy := _at(twin, len(text))) == text]
+    return Quote(
+        **_whereabouts(span),
+        rank=rank,
+        text=text,
+        highlights=highlights,
+        score=max(hit.score for hit in run),
+        metadata=span.document.metadata,
+        also_in=tuple(Place(**_whereabouts(copy)) for copy in copies),
+    )
+
+
+def _at(hit: Hit, length: int) -> Span:
+    return Span(hit.origin, hit.passage.section, hit.start, hit.start + length)
+
+
+def _slice(span: Span) -> str:
+    """The words of a range; raises IndexCorrupt if the document's text is not the one that was hashed."""
+    document = span.document
+    if hashlib.sha256(document.text.encode()).hexdigest() != document.sha256:
+        raise IndexCorrupt(f"the text of {document.id} does not match its hash", remedy=REBUILD)
+    return document.text[span.start : span.end]
+
+
+def _whereabouts(span: Span) -> dict[str, Any]:
+    document = span.document
+    return {
+        "document": document.id,
+        "title": document.title,
+        "section": document.sections[span.section].headings,
+        "page": document.page_at(span.start),
+        "start": span.start,
+        "end": span.end,
+        "sha256": document.sha256,
+    }
+
+
+def _suggestions(hits: Sequence[Hit]) -> tuple[Suggestion, ...]:
+    """The headings of the closest passages, or the titles where there is none, each once."""
+    closest = (Suggestion(h.document, h.section[-1] if h.section else h.title) for h in hits)
+    distinct = {suggestion.text: suggestion for suggestion in closest if suggestion.text.strip()}
+    return tuple(distinct.values())[:SUGGESTIONS]

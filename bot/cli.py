@@ -1,0 +1,348 @@
+"""The commands: ``bot index | ask | search | show | check | serve``.
+
+Results go to standard output, everything else to standard error. Exit status: 0 done (a refusal is
+done), 2 a problem that the user can mend, 1 a defect of ours (with its traceback). Nothing heavy is imported
+before a command runs, so ``bot --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot import __version__
+from bot.errors import IndexUnusable, PlainquoteError, UsageError
+
+if TYPE_CHECKING:
+    from bot.answer import Answer, Quote
+    from bot.bot import Bot
+    from bot.config import Config
+    from bot.retrieve import Hits
+
+DEFAULT_CORPUS = Path("corpus")
+DEFAULT_INDEX = Path("index")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("httpx", "faiss", "bm25s"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    options = _parser().parse_args(arguments)
+    try:
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
+    except PlainquoteError as error:
+        _print_error(error)
+        return 2
+    except BrokenPipeError:
+        # The reader of our output has gone (`bot show … | head`): nothing is left to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--corpus", type=Path, metavar="DIR", help="the documents (default: corpus/)")
+    common.add_argument("--index", type=Path, metavar="DIR", default=DEFAULT_INDEX, help="the index (default: index/)")
+    common.add_argument("--config", type=Path, metavar="FILE", help="the settings (default: bot.toml)")
+    common.add_argument("--json", action="store_true", help="print JSON and nothing else on standard output")
+
+    parser = argparse.ArgumentParser(
+        prog="bot", description="Answers questions from a clinic's own documents, word for word."
+    )
+    parser.add_argument("--version", action="version", version=f"plainquote {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, parents=[common], help=summary, description=summary)
+        made.set_defaults(run=run)
+        return made
+
+    index = command("index", _index, "build the index from the corpus, or bring it up to date")
+    index.add_argument("--rebuild", action="store_true", help="use nothing of an index that is there")
+
+    ask = command("ask", _ask, "answer a question, or a file of questions")
+    ask.add_argument("question", nargs="?", metavar="QUESTION")
+    ask.add_argument("--history", type=Path, metavar="FILE", help="a JSON list of earlier questions")
+    ask.add_argument(
+        "--input", type=Path, metavar="FILE", help='JSON Lines: {"id", "question", "history"?}; "-" is standard input'
+    )
+    ask.add_argument("--output", type=Path, metavar="FILE", help="where the answers to --input go, in its order")
+
+    search = command("search", _search, "rank passages for a query; never refuses")
+    search.add_argument("query", metavar="QUERY")
+    search.add_argument("-k", type=int, default=10, help="how many passages (default: 10)")
+
+    show = command("show", _show, "print a document's text, or a slice of it, byte for byte")
+    show.add_argument("document", metavar="DOCUMENT", help="its id: the path in the corpus, or the record's _id")
+    show.add_argument("--start", type=int, metavar="N", help="first character, from 0")
+    show.add_argument("--end", type=int, metavar="N", help="the character after the last one")
+
+    command("check", _check, "verify the index: hashes, slices, model, settings and source files")
+
+    serve = command("serve", _serve, "serve the web chat")
+    serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
+    serve.add_argument("--port", type=int, help="port to listen on (default: 7860; 0 takes a free one)")
+    return parser
+
+
+def _index(options: argparse.Namespace) -> int:
+    from bot.embed import load_encoder
+    from bot.index import Index
+
+    config = _config(options)
+    encoder = load_encoder(config.model)
+    corpus = options.corpus or DEFAULT_CORPUS
+    report = Index.update(options.index, corpus, encoder, config, rebuild=options.rebuild)
+    if options.json:
+        _print_json(report.to_dict())
+        return 0
+    _print(
+        f"{len(report.added)} added, {len(report.changed)} changed, {len(report.removed)} removed, "
+        f"{report.unchanged} unchanged, {len(report.skipped)} skipped; "
+        f"{report.passages} passages, {report.embedded} of them embedded now; {report.seconds:.1f} s"
+    )
+    for skipped in report.skipped:
+        _print(f"skipped {skipped.path}: {skipped.reason}")
+    for caution in report.cautions:
+        _print(f"note {caution.path}: {caution.message}")
+    return 0
+
+
+def _ask(options: argparse.Namespace) -> int:
+    if (options.question is None) == (options.input is None):
+        raise UsageError("there is no question, or two", remedy='Give either "QUESTION" or --input FILE.')
+    if options.input is not None:
+        if options.history is not None:
+            raise UsageError(
+                "--history does not go with --input", remedy='Give each line of the input its own "history".'
+            )
+        return _ask_batch(options)
+    if options.output is not None:
+        raise UsageError("--output goes with --input", remedy="Give --input FILE, or redirect the output.")
+    history = _read_history(options.history) if options.history else []
+    answer = _open(options).ask(options.question, history)
+    if options.json:
+        _print_json(answer.to_dict())
+    else:
+        _print_answer(answer)
+    return 0
+
+
+def _ask_batch(options: argparse.Namespace) -> int:
+    """Answers line by line. A line that cannot be asked gives a line with its error, and the rest goes on;
+    the exit status is then 2."""
+    bot = _open(options)
+    failed = False
+    with _lines(options.input) as lines, _writer(options.output) as write:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            record: Any = None
+            try:
+                record = _read_record(line, f"{options.input} line {number}")
+                result = bot.ask(record["question"], record.get("history") or []).to_dict()
+            except PlainquoteError as error:
+                failed = True
+                result = {"error": error.to_dict()}
+            write(json.dumps({"id": record.get("id") if isinstance(record, dict) else None, **result}) + "\n")
+    return 2 if failed else 0
+
+
+def _read_record(line: str, where: str) -> dict[str, Any]:
+    remedy = 'Write one JSON object a line: {"id": "1", "question": "…"}.'
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where} is not JSON: {error}", remedy=remedy) from error
+    if not isinstance(record, dict) or "question" not in record:
+        raise UsageError(f"{where} has no question", remedy=remedy)
+    return record
+
+
+def _read_history(path: Path) -> list[str]:
+    remedy = 'Give a JSON list of earlier questions, oldest first: ["…", "…"].'
+    with _lines(path) as lines:
+        text = "".join(lines)
+    try:
+        history = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not JSON: {error}", remedy=remedy) from error
+    if not isinstance(history, list):
+        raise UsageError(f"{path} is not a list", remedy=remedy)
+    return history
+
+
+def _search(options: argparse.Namespace) -> int:
+    hits = _open(options).search(options.query, options.k)
+    if options.json:
+        _print_json(hits.to_dict())
+    else:
+        _print_hits(hits)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from bot.index import Index
+
+    document = Index.load(options.index).document(options.document)
+    start = 0 if options.start is None else options.start
+    end = len(document.text) if options.end is None else options.end
+    if not 0 <= start <= end <= len(document.text):
+        raise UsageError(
+            f"there is no slice {start} to {end}",
+            remedy=f"The document has {len(document.text)} characters: give 0 ≤ start ≤ end ≤ that.",
+        )
+    text = document.text[start:end]
+    if options.json:
+        _print_json({"document": document.id, "start": start, "end": end, "text": text, "sha256": document.sha256})
+    elif sys.stdout.isatty():
+        _print(text)
+    else:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from bot.check import check
+
+    result = check(options.index, options.corpus, _config(options))
+    if options.json:
+        _print_json(result.to_dict())
+    else:
+        for problem in result.problems:
+            _print(f"problem: {problem}")
+        _print(
+            f"{result.documents} documents, {result.passages} passages, {len(result.problems)} problems"
+            + ("" if result.problems else ": all is as it should be")
+        )
+    if result.problems:
+        raise IndexUnusable(f"{len(result.problems)} problems in the index", remedy="Build it again: bot index")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from bot.ui import serve
+
+    bot = _open(options)
+    web = bot.config.web
+    serve(
+        bot,
+        host=web.host if options.host is None else options.host,
+        port=web.port if options.port is None else options.port,
+    )
+    return 0
+
+
+def _config(options: argparse.Namespace) -> Config:
+    from bot.config import Config
+
+    return Config.load(options.config)
+
+
+def _open(options: argparse.Namespace) -> Bot:
+    from bot.bot import Bot
+
+    return Bot.open(options.index, corpus=options.corpus, config=_config(options))
+
+
+# Reading and printing
+
+
+@contextmanager
+def _lines(path: Path) -> Iterator[Iterator[str]]:
+    """The lines of a UTF-8 file, or of standard input for ``-``."""
+    try:
+        if str(path) == "-":
+            yield iter(sys.stdin)
+            return
+        with path.open(encoding="utf-8-sig", newline="\n") as file:
+            yield iter(file)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8: {error}", remedy="Save it as UTF-8.") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", remedy="Check the path.") from error
+
+
+@contextmanager
+def _writer(path: Path | None) -> Iterator[Callable[[str], Any]]:
+    """Writes to `path` through a file beside it, so that an old file stays whole until the new one is; to
+    standard output without a path."""
+    if path is None:
+        yield sys.stdout.write
+        return
+    beside = path.with_name(path.name + ".part")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            yield file.write
+        beside.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="Check the path.") from error
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    """ASCII, so that no character of a document reaches a terminal as a command."""
+    _print(json.dumps(value))
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(_visible(text) + "\n")
+
+
+def _visible(text: str) -> str:
+    """`text` with control characters drawn as symbols, so that a document cannot command a terminal."""
+    return "".join(map(_visible_character, text))
+
+
+def _visible_character(character: str) -> str:
+    if character in "\n\t":
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    # C1 controls, and the marks that turn the direction of writing round.
+    if 0x80 <= code < 0xA0 or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069:
+        return f"<U+{code:04X}>"
+    return character
+
+
+def _print_error(error: PlainquoteError) -> None:
+    sys.stderr.write(_visible(f"error: {error.problem}\nto fix: {error.remedy}\n"))
+
+
+def _print_answer(answer: Answer) -> None:
+    for notice in answer.notices:
+        _print(notice.text)
+    for suggestion in answer.suggestions:
+        _print(f"  - {suggestion.text}")
+    for quote in answer.quotes:
+        _print(f"\n{quote.rank}. {_citation(quote)}\n")
+        _print(quote.text)
+
+
+def _citation(quote: Quote) -> str:
+    parts = [quote.title, *quote.section]
+    if quote.page is not None:
+        parts.append(f"page {quote.page}")
+    return f"{' > '.join(parts)} [{quote.document} {quote.start}-{quote.end}]"
+
+
+def _print_hits(hits: Hits) -> None:
+    for hit in hits:
+        _print(
+            f"{hit.rank:3} {hit.score:.4f} (cosine {hit.dense:.4f}, BM25 {hit.lexical:.2f}) "
+            f"{hit.document} {hit.start}-{hit.end}\n    {' '.join(hit.text.split())[:100]}"
+        )

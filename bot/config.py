@@ -1,0 +1,207 @@
+"""One frozen `Config`, read once from ``bot.toml`` and the environment, and handed on."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from bot.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "PLAINQUOTE_"
+RECIPE = 1
+"""Raised when the code cuts passages, tokenises or prefixes in another way, so that an index made
+before is known to be stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clinic:
+    """Fills the placeholders of the fixed texts; an empty phone or hours is left out of them."""
+
+    name: str = "the clinic"
+    phone: str = ""
+    hours: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusRules:
+    """`max_file_mb`: a larger file is skipped. `verify_sources`: withhold a quote whose source file
+    is no longer as it was indexed; switch off only where the index is shipped without its corpus."""
+
+    max_file_mb: int = 64
+    verify_sources: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PassageSize:
+    """`max_tokens`: of a passage in the model's own tokens, without its title and section."""
+
+    max_tokens: int = 180
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """`name`: ``all-MiniLM-L6-v2`` (comes with a package), a folder, or a model in the local hub cache.
+    Prompts are put in front of a question or a passage. `device`: ``cpu``, ``cuda``, ``mps``."""
+
+    name: str = "all-MiniLM-L6-v2"
+    query_prompt: str = ""
+    document_prompt: str = ""
+    device: str = "cpu"
+    batch_size: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """``score = cosine + lexical_weight · BM25 · min(1, lexical_terms / n)``, n the question's distinct
+    known terms; over the best `candidates` of each list. `k1` and `b` are BM25's own."""
+
+    candidates: int = 100
+    lexical_weight: float = 0.05
+    lexical_terms: int = 6
+    k1: float = 0.9
+    b: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """At most `quotes` quotes, and only at a confidence of `answer_above` or more (0 to 1)."""
+
+    quotes: int = 3
+    answer_above: float = 0.5
+    max_question_chars: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    host: str = "127.0.0.1"
+    port: int = 7860
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    clinic: Clinic = field(default_factory=Clinic)
+    corpus: CorpusRules = field(default_factory=CorpusRules)
+    passages: PassageSize = field(default_factory=PassageSize)
+    model: ModelChoice = field(default_factory=ModelChoice)
+    ranking: Ranking = field(default_factory=Ranking)
+    answer: Answering = field(default_factory=Answering)
+    web: Web = field(default_factory=Web)
+
+    def __post_init__(self) -> None:
+        _require(self.corpus.max_file_mb >= 1, "[corpus] max_file_mb", "1 or more")
+        _require(16 <= self.passages.max_tokens, "[passages] max_tokens", "16 or more")
+        _require(self.model.batch_size >= 1, "[model] batch_size", "1 or more")
+        _require(self.ranking.candidates >= 1, "[ranking] candidates", "1 or more")
+        _require(0 <= self.ranking.lexical_weight < inf, "[ranking] lexical_weight", "0 or more")
+        _require(self.ranking.lexical_terms >= 1, "[ranking] lexical_terms", "1 or more")
+        _require(0 <= self.ranking.k1 < inf, "[ranking] k1", "0 or more")
+        _require(0 <= self.ranking.b <= 1, "[ranking] b", "between 0 and 1")
+        _require(1 <= self.answer.quotes <= 10, "[answer] quotes", "between 1 and 10")
+        _require(0 <= self.answer.answer_above <= 1, "[answer] answer_above", "between 0 and 1")
+        _require(self.answer.max_question_chars >= 1, "[answer] max_question_chars", "1 or more")
+        _require(0 <= self.web.port <= 65535, "[web] port", "between 0 and 65535")
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, environment: Mapping[str, str] | None = None) -> Config:
+        """Reads `path` (default ``bot.toml``, which may be absent), then the environment over it.
+
+        ``PLAINQUOTE_CLINIC_PHONE=…`` sets ``phone`` of ``[clinic]``, and so on. Raises ConfigError for a
+        file that is named but absent or not TOML, an unknown name, a wrong type or a value out of range.
+        """
+        values = _read(Path(path)) if path is not None else _read(Path("bot.toml"), optional=True)
+        for name, text in (os.environ if environment is None else environment).items():
+            if name.startswith(ENVIRONMENT_PREFIX):
+                section, _, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("_")
+                entries = values.setdefault(section, {})
+                if isinstance(entries, dict):
+                    entries[key] = _from_text(section, key, text)
+        return cls.from_mapping(values)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Config:
+        sections = {f.name: f.default_factory for f in fields(cls)}
+        made: dict[str, Any] = {}
+        for section, entries in values.items():
+            if section not in sections:
+                raise ConfigError(f"unknown section [{section}]", remedy=_closest(section, sections))
+            if not isinstance(entries, Mapping):
+                raise ConfigError(f"{section} is not a section", remedy=f"Write it as [{section}].")
+            made[section] = _section(section, sections[section], entries)
+        return cls(**made)
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of the settings that shape an index: two equal ones can share it."""
+        model = {k: v for k, v in asdict(self.model).items() if k not in ("device", "batch_size")}
+        shape = {
+            "recipe": RECIPE,
+            "passages": asdict(self.passages),
+            "model": model,
+            "bm25": [self.ranking.k1, self.ranking.b],
+        }
+        return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
+
+
+def _read(path: Path, *, optional: bool = False) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        if optional:
+            return {}
+        raise ConfigError(
+            f"there is no configuration file {path}", remedy="Check the path given with --config."
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", remedy="Check its permissions.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", remedy="Mend that line.") from error
+
+
+def _section(name: str, factory: Any, entries: Mapping[str, Any]) -> Any:
+    defaults = asdict(factory())
+    made: dict[str, Any] = {}
+    for key, value in entries.items():
+        if key not in defaults:
+            raise ConfigError(f"unknown setting {key} in [{name}]", remedy=_closest(key, defaults))
+        wanted = type(defaults[key])
+        if wanted is float and type(value) is int:
+            value = float(value)
+        if type(value) is not wanted:
+            raise ConfigError(
+                f"[{name}] {key} is {value!r}", remedy=f"Give {_KINDS[wanted]}, such as {defaults[key]!r}."
+            )
+        made[key] = value
+    return factory(**made)
+
+
+_KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _from_text(section: str, key: str, text: str) -> Any:
+    """An environment variable's text as the type that the setting has; left as text where it does not fit,
+    so that the usual message names it."""
+    default = asdict(Config()).get(section, {}).get(key)
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        return type(default)(text) if isinstance(default, int | float) else text
+    except (KeyError, ValueError):
+        return text
+
+
+def _closest(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known)}."
+
+
+def _require(holds: bool, setting: str, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"{setting} is out of range", remedy=f"Set it to {wanted}.")

@@ -1,0 +1,374 @@
+"""Passages, their vectors and their words, searchable: in memory, and as generations on disk.
+
+The only module that imports faiss.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from bot import generations
+from bot.config import Config
+from bot.documents import Caution, Corpus, Document, Skipped, SourceFile, read_corpus, source_unchanged
+from bot.embed import Encoder
+from bot.errors import CorpusError, IndexCorrupt, IndexStale, IndexTooNew, IndexUnusable, UsageError
+from bot.lexical import Lexical
+from bot.passages import Passage, cut
+
+logger = logging.getLogger(__name__)
+
+_DECIMALS = 6
+"""Cosines are rounded to this, so that equal texts have equal scores however they were computed."""
+
+faiss.omp_set_num_threads(1)  # on shared cores one thread a question is several times faster than two
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The union of both lists' best passages, by row. All arrays have the same length.
+
+    rows: int64, ascending. dense: cosine in [-1, 1]. lexical: BM25, 0 or more. ranks: from 1 within each
+    list, 0 for a passage that is not in it.
+    """
+
+    rows: np.ndarray
+    dense: np.ndarray
+    lexical: np.ndarray
+    dense_rank: np.ndarray
+    lexical_rank: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a build did: documents by id, files by path, passages by number."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: int
+    skipped: tuple[Skipped, ...]
+    cautions: tuple[Caution, ...]
+    passages: int
+    embedded: int
+    generation: str
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "added": len(self.added),
+            "changed": len(self.changed),
+            "removed": len(self.removed),
+            "unchanged": self.unchanged,
+            "skipped": [asdict(skipped) for skipped in self.skipped],
+            "cautions": [asdict(caution) for caution in self.cautions],
+            "added_documents": list(self.added),
+            "changed_documents": list(self.changed),
+            "removed_documents": list(self.removed),
+            "passages": self.passages,
+            "embedded": self.embedded,
+            "generation": self.generation,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Index:
+    """Documents, the passages cut from them in order, and one vector a passage.
+
+    `keys`: SHA-256 of each passage's indexed text; two passages with the same key have the same vector.
+    `corpus`: the folder that was read, to check that a source is still as it was; None if there is none.
+    """
+
+    documents: Mapping[str, Document]
+    passages: Sequence[Passage]
+    keys: Sequence[str]
+    vectors: Any
+    lexical: Lexical
+    sources: Sequence[SourceFile]
+    corpus: Path | None
+    model: Mapping[str, Any]
+    fingerprint: str
+    generation: str | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        counts = {len(self.passages), len(self.keys), self.vectors.ntotal, self.lexical.passages}
+        if len(counts) != 1:
+            raise IndexCorrupt(
+                f"{len(self.passages)} passages, {len(self.keys)} keys, {self.vectors.ntotal} vectors and "
+                f"{self.lexical.passages} rows of words do not belong together",
+                remedy=generations.REBUILD,
+            )
+
+    # Building
+
+    @classmethod
+    def build(
+        cls, corpus: Corpus, folder: Path | None, encoder: Encoder, config: Config, known: Index | None = None
+    ) -> Index:
+        """Cuts, embeds and indexes the documents; vectors of passages that `known` has are taken from it.
+
+        Raises CorpusError if there is no passage at all.
+        """
+        cuts = [made for document in corpus.documents for made in cut(document, encoder, config.passages)]
+        if not cuts:
+            raise CorpusError(
+                f"there is nothing to index in {folder or 'the corpus'}",
+                remedy="Put a .txt, .md or .jsonl document with text into it.",
+            )
+        texts = [text for _, text in cuts]
+        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        vectors = faiss.IndexFlatIP(encoder.dimension)
+        vectors.add(_vectors(keys, texts, encoder, known))
+        return cls(
+            documents={document.id: document for document in corpus.documents},
+            passages=tuple(passage for passage, _ in cuts),
+            keys=tuple(keys),
+            vectors=vectors,
+            lexical=Lexical.build(texts, k1=config.ranking.k1, b=config.ranking.b),
+            sources=corpus.sources,
+            corpus=folder,
+            model=describe(encoder),
+            fingerprint=config.fingerprint(),
+        )
+
+    @classmethod
+    def update(
+        cls, folder: Path, corpus_folder: Path, encoder: Encoder, config: Config, *, rebuild: bool = False
+    ) -> Report:
+        """Brings the index in `folder` up to the corpus: embeds what is new, publishes a generation.
+
+        If nothing changed, nothing is written. With `rebuild`, nothing of an index that is there is used.
+        An index that is damaged or of other settings is replaced; one of a later format only with `rebuild`.
+        Raises CorpusError, IndexLocked, IndexTooNew.
+        """
+        began = time.perf_counter()
+        with generations.writing(folder):
+            known = None if rebuild else _usable(folder, encoder, config)
+            corpus = read_corpus(corpus_folder, config.corpus)
+            for skipped in corpus.skipped:
+                logger.warning("skipped %s: %s", skipped.path, skipped.reason)
+            before = known.documents if known else {}
+            after = {document.id: document for document in corpus.documents}
+            if known and known.is_of(corpus, corpus_folder):
+                index, embedded = known, 0
+            else:
+                built = cls.build(corpus, corpus_folder, encoder, config, known)
+                embedded = len(set(built.keys).difference(known.keys if known else ()))
+                index = built._publish(folder)
+        return Report(
+            added=tuple(id for id in after if id not in before),
+            changed=tuple(id for id in after if id in before and after[id] != before[id]),
+            removed=tuple(id for id in before if id not in after),
+            unchanged=sum(id in before and after[id] == before[id] for id in after),
+            skipped=corpus.skipped,
+            cautions=corpus.cautions,
+            passages=len(index.passages),
+            embedded=embedded,
+            generation=index.generation or "",
+            seconds=time.perf_counter() - began,
+        )
+
+    def is_of(self, corpus: Corpus, folder: Path) -> bool:
+        """Whether this index was built from these documents in this folder."""
+
+        def named(sources: Iterable[SourceFile]) -> list[tuple[str, str]]:
+            return sorted((source.path, source.sha256) for source in sources)
+
+        return (
+            self.corpus is not None
+            and self.corpus.resolve() == folder.resolve()
+            and list(self.documents.values()) == list(corpus.documents)
+            and named(self.sources) == named(corpus.sources)
+        )
+
+    # On disk
+
+    def _publish(self, folder: Path) -> Index:
+        generations.publish(folder, lambda new: self._write(new, folder))
+        return Index.load(folder)
+
+    def _write(self, new: Path, folder: Path) -> dict[str, Any]:
+        _write_lines(new / "documents.jsonl", (document.to_dict() for document in self.documents.values()))
+        rows = zip(self.passages, self.keys, strict=True)
+        _write_lines(new / "passages.jsonl", ({**asdict(passage), "key": key} for passage, key in rows))
+        _write_lines(new / "sources.jsonl", (asdict(source) for source in self.sources))
+        faiss.write_index(self.vectors, str(new / "vectors.faiss"))
+        self.lexical.save(new / "bm25")
+        corpus = os.path.relpath(self.corpus.resolve(), folder.resolve()) if self.corpus else None
+        return {
+            "model": self.model,
+            "fingerprint": self.fingerprint,
+            "corpus": corpus,
+            "counts": {"documents": len(self.documents), "passages": len(self.passages)},
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> Index:
+        """The index in use in `folder`, every file checked against its hash.
+
+        Raises IndexMissing, IndexCorrupt or IndexTooNew. `check_made_by` tells whether it fits a model.
+        """
+        generation = generations.current(folder)
+        here, manifest = generation.folder, generation.manifest
+        try:
+            documents = [Document.from_dict(line) for line in _read_lines(here / "documents.jsonl")]
+            passages = list(_read_lines(here / "passages.jsonl"))
+            return cls(
+                documents={document.id: document for document in documents},
+                keys=tuple(line.pop("key") for line in passages),
+                passages=tuple(Passage(**line) for line in passages),
+                vectors=faiss.read_index(str(here / "vectors.faiss")),
+                lexical=Lexical.load(here / "bm25"),
+                sources=tuple(SourceFile(**line) for line in _read_lines(here / "sources.jsonl")),
+                corpus=folder / manifest["corpus"] if manifest["corpus"] else None,
+                model=manifest["model"],
+                fingerprint=manifest["fingerprint"],
+                generation=generation.id,
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+            raise IndexCorrupt(f"the index in {here} is damaged: {error}", remedy=generations.REBUILD) from error
+
+    def check_made_by(self, encoder: Encoder, config: Config) -> None:
+        """Raises IndexStale if the index was made by another model or with other settings."""
+        if self.model != describe(encoder):
+            raise IndexStale(
+                f"the index was built with the model {self.model['name']}, not with {encoder.name}, "
+                "or with other weights of that name",
+                remedy="Build it again with this model: bot index",
+            )
+        if self.fingerprint != config.fingerprint():
+            raise IndexStale(
+                "the index was built with other settings of [passages], [model] or [ranking]",
+                remedy="Build it again with these settings: bot index",
+            )
+
+    # Searching
+
+    def search(self, vector: np.ndarray, known_terms: Sequence[str], k: int) -> Candidates:
+        """The best `k` passages by cosine together with the best `k` by BM25 over 0.
+
+        vector: (d,) float32, unit length. known_terms: from ``lexical.known``. Equal scores are ordered by
+        row, so the same question finds the same passages in the same order.
+        """
+        words = self.lexical.scores(known_terms)
+        nearest = self._nearest(vector, k)
+        matching = _best(words, k)
+        rows = np.union1d(nearest, matching)
+        return Candidates(
+            rows=rows,
+            dense=self._cosines(vector, rows),
+            lexical=words[rows],
+            dense_rank=_ranks(rows, nearest),
+            lexical_rank=_ranks(rows, matching),
+        )
+
+    def _nearest(self, vector: np.ndarray, k: int) -> np.ndarray:
+        """Rows of the best `k` by cosine, best first. Reads on while the last score may be tied."""
+        total, wanted = len(self.passages), min(k, len(self.passages))
+        asked = min(wanted + 1, total)
+        while True:
+            scores, found = self.vectors.search(vector[None, :], asked)
+            scores, rows = np.round(scores[0].astype(np.float64), _DECIMALS), found[0]
+            if asked == total or scores[-1] < scores[wanted - 1]:
+                order = np.lexsort((rows, -scores))[:wanted]
+                best: np.ndarray = rows[order]
+                return best
+            asked = min(asked * 2, total)
+
+    def _cosines(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        vectors = self.vectors.reconstruct_batch(rows).astype(np.float64)
+        cosines: np.ndarray = np.round(vectors @ vector.astype(np.float64), _DECIMALS)
+        return cosines
+
+    # Documents
+
+    def document(self, id: str) -> Document:
+        """The document with this id. Raises UsageError if there is none."""
+        if id not in self.documents:
+            raise UsageError(
+                f"there is no document {id!r} in the index",
+                remedy="An id is the path in the corpus or the record's _id, as `bot search` prints it.",
+            )
+        return self.documents[id]
+
+    @cached_property
+    def _source_of(self) -> Mapping[str, SourceFile]:
+        return {source.path: source for source in self.sources}
+
+    def is_current(self, document: Document) -> bool:
+        """Whether the file that `document` came from is still as it was when it was indexed."""
+        source = self._source_of.get(document.source)
+        return bool(self.corpus and source and source_unchanged(self.corpus, source))
+
+
+def describe(encoder: Encoder) -> dict[str, Any]:
+    """What the manifest says of a model: two indexes with the same can share vectors."""
+    return {
+        "name": encoder.name,
+        "weights_sha256": encoder.weights_sha256,
+        "dimension": encoder.dimension,
+        "window": encoder.window,
+    }
+
+
+def _usable(folder: Path, encoder: Encoder, config: Config) -> Index | None:
+    """The index in `folder` if its vectors can be used again."""
+    try:
+        index = Index.load(folder)
+        index.check_made_by(encoder, config)
+    except IndexTooNew:
+        raise
+    except IndexUnusable as error:
+        logger.info("building from the start: %s", error.problem)
+        return None
+    return index
+
+
+def _vectors(keys: Sequence[str], texts: Sequence[str], encoder: Encoder, known: Index | None) -> np.ndarray:
+    """(passages, d) float32, each distinct text embedded once, and only if `known` has no vector for it."""
+    rows = {key: row for row, key in enumerate(known.keys)} if known else {}
+    fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
+    made = dict(zip(fresh, encoder.encode_passages(list(fresh.values()), progress=sys.stderr.isatty()), strict=True))
+    vectors = np.empty((len(keys), encoder.dimension), dtype=np.float32)
+    for at, key in enumerate(keys):
+        vectors[at] = made[key] if key in made else known.vectors.reconstruct(rows[key])  # type: ignore[union-attr]
+    return vectors
+
+
+def _best(scores: np.ndarray, k: int) -> np.ndarray:
+    """Rows of the `k` highest scores over 0, best first, equal ones by row."""
+    above = np.flatnonzero(scores > 0)
+    if len(above) > k:
+        least = np.partition(scores[above], len(above) - k)[len(above) - k]
+        above = above[scores[above] >= least]
+    return above[np.argsort(-scores[above], kind="stable")][:k]
+
+
+def _ranks(rows: np.ndarray, ranking: np.ndarray) -> np.ndarray:
+    ranks = np.zeros(len(rows), dtype=np.int64)
+    ranks[np.searchsorted(rows, ranking)] = np.arange(1, len(ranking) + 1)
+    return ranks
+
+
+def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
+
+
+def _read_lines(path: Path) -> Iterable[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            yield json.loads(line)

@@ -1,0 +1,106 @@
+"""Words: tokenising, and BM25 over them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_WORD = re.compile(r"\d+(?:[.,:/]\d+)+|[^\W_]+(?:['’][^\W\d_]+)?")
+
+STOP_WORDS = frozenset(
+    """
+    a about after again all also am an and any anyone are aren't as at be because been before being between both
+    but by can can't cannot could couldn't did didn't do does doesn't doing don't during each else ever few for
+    from further get gets getting give go goes going got had has hasn't have haven't having he he's her here hers
+    herself him himself his how how's however i i'd i'll i'm i've if in into is isn't it it's its itself just let
+    like may maybe me might mine more most much must my myself no nor not now of off on once one only or other our
+    ours out over own please rather really same shall she she's should shouldn't so some something such than that
+    that's the their theirs them themselves then there there's these they they're thing things this those through
+    to too under until up us very was wasn't way we were weren't what what's when where which while who whom whose
+    why will with won't would wouldn't yes yet you you're your yours yourself
+    """.split()
+)
+
+
+def _bm25s() -> Any:
+    import bm25s
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # importing it sets it to DEBUG
+    return bm25s
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Any:
+    import Stemmer
+
+    return Stemmer.Stemmer("english")
+
+
+@lru_cache(maxsize=1 << 16)
+def _stem(word: str) -> str:
+    stemmed: str = _stemmer().stemWord(word)
+    return stemmed
+
+
+def terms(text: str) -> list[str]:
+    """The stemmed content words and numbers of `text`, in order, repeats kept.
+
+    Compatibility forms and case are folded (NFKC, casefold); stop words go; "2.5" stays one term.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
+    words = (word for word in _WORD.findall(folded) if word not in STOP_WORDS)
+    return [_stem(word.removesuffix("'s")) for word in words]
+
+
+class Lexical:
+    """BM25 over passages, in Lucene's form: ``idf · tf / (tf + k1 · (1 - b + b · length / mean length))``
+    with ``idf = ln(1 + (N - df + 0.5) / (df + 0.5))``. Source: Kamphuis et al., "Which BM25 Do You Mean?",
+    ECIR 2020. Scores are 0 or more; 0 where no term is shared.
+    """
+
+    def __init__(self, bm25: Any) -> None:
+        self._bm25 = bm25
+        self._rows: dict[str, int] = {term: row for term, row in bm25.vocab_dict.items() if term}
+        self.passages = int(bm25.scores["num_docs"])
+        self._document_frequency = np.diff(bm25.scores["indptr"])
+
+    @classmethod
+    def build(cls, texts: Iterable[str], *, k1: float, b: float) -> Lexical:
+        passages = [terms(text) for text in texts]
+        if not any(passages):  # nothing but emoji, say: bm25s needs one term, and nobody asks for ""
+            passages = [[""]] * len(passages)
+        vocabulary = {term: row for row, term in enumerate(sorted(set().union(*passages)))}
+        bm25 = _bm25s().BM25(method="lucene", k1=k1, b=b)
+        bm25.index(([[vocabulary[t] for t in p] for p in passages], vocabulary), show_progress=False)
+        return cls(bm25)
+
+    def save(self, folder: Path) -> None:
+        self._bm25.save(folder, show_progress=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> Lexical:
+        return cls(_bm25s().BM25.load(folder, show_progress=False))
+
+    def known(self, query: Sequence[str]) -> list[str]:
+        """The distinct terms of `query` that some passage holds, sorted."""
+        return sorted({term for term in query if term in self._rows})
+
+    def idf(self, term: str) -> float:
+        """Inverse document frequency; a term in no passage has the highest, ``ln(1 + 2N + 1)``."""
+        row = self._rows.get(term)
+        df = 0 if row is None else int(self._document_frequency[row])
+        return float(np.log1p((self.passages - df + 0.5) / (df + 0.5)))
+
+    def scores(self, known: Sequence[str]) -> np.ndarray:
+        """(passages,) float32: BM25 of each passage for the distinct terms `known` (see `known()`)."""
+        if not known:
+            return np.zeros(self.passages, dtype=np.float32)
+        scores: np.ndarray = self._bm25.get_scores_from_ids([self._rows[term] for term in known])
+        return scores

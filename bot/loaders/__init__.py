@@ -1,0 +1,85 @@
+"""One loader a format: a file's bytes in, extracted texts out.
+
+A loader decides what the text of a document *is*. From then on nothing changes it: every quote is a
+slice of that text. To add a format, write a module with a function ``load`` of the type `Loader` and name
+its suffixes in `LOADERS`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TypeAlias, cast
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """``text[start:end]`` is the heading's whole lines with their marks, without the last line's break;
+    `text` is its words alone, a slice of the same. `level` is 1 for the outermost, and only its order counts."""
+
+    start: int
+    end: int
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """One document's text and what its file says about it.
+
+    `id`: a record's own; None where the file's path is the id. `pages`: the offset at which each page begins,
+    empty for a format without pages. `headings` are in order and do not overlap.
+    """
+
+    text: str
+    id: str | None = None
+    title: str | None = None
+    headings: tuple[Heading, ...] = ()
+    pages: tuple[int, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Unreadable(Exception):
+    """A file, or one record of it, that cannot become a document; `reason` is for a person to read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that staff should know about a file which is loaded all the same."""
+
+    message: str
+
+
+Loader: TypeAlias = Callable[[bytes], Iterator[Extracted | Unreadable | Note]]
+"""Raises Unreadable where the file as a whole is no document, yields it where one record is none."""
+
+
+def printable(text: str) -> bool:
+    """Whether `text` can stand as an id: valid Unicode on one line without control characters."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)
+
+
+def _lazy(module: str) -> Loader:
+    """Imports the loader's module, and with it the format's library, when its first file is met."""
+
+    def load(data: bytes) -> Iterator[Extracted | Unreadable | Note]:
+        loader = cast(Loader, import_module(f"bot.loaders.{module}").load)
+        yield from loader(data)
+
+    return load
+
+
+LOADERS: Mapping[str, Loader] = {
+    ".txt": _lazy("text"),
+    ".text": _lazy("text"),
+    ".md": _lazy("markdown"),
+    ".markdown": _lazy("markdown"),
+    ".jsonl": _lazy("jsonl"),
+}
+"""By suffix, in lower case."""

@@ -1,0 +1,197 @@
+"""A document cut into passages: slices on sentence borders, never across a section."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+from bot.config import PassageSize
+from bot.documents import Document, Section
+from bot.embed import Encoder
+from bot.errors import ConfigError
+from bot.sentences import sentences
+
+CHARS_PER_TOKEN = 12
+"""A passage has at most this many characters for each token it may have: a tokeniser can make one
+token of a word of any length, and nobody can read such a quote."""
+WORD_CHARS = 32
+"""A longer run without white space is cut, where its sentence has to be."""
+PARTS = 8
+"""A sentence over ``max_tokens`` is cut into parts of about this share of them, between words."""
+LEAST_PREFIX = 16
+"""Tokens that must be left in the model's window for title and section."""
+
+# What a cut costs, beside the square of a passage's relative distance from the even length.
+_AT_PARAGRAPH = 0.0
+_AT_SENTENCE = 0.1
+_AFTER_LEAD_IN = 0.5
+_IN_SENTENCE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A verbatim slice of a document: ``document.text[start:end]``, offsets in characters, and the row of
+    its section in ``document.sections``."""
+
+    document: str
+    start: int
+    end: int
+    section: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What is never cut again: a sentence, or a part of one that is too long. `cost`: of a cut after it."""
+
+    start: int
+    end: int
+    tokens: int
+    cost: float
+
+
+def cut(document: Document, encoder: Encoder, size: PassageSize) -> list[tuple[Passage, str]]:
+    """The passages of `document` in its order, each with the text that is embedded and indexed for it:
+    title, section and the passage's own text, a line break between them.
+
+    Every non-space character of the document is in exactly one passage. A passage has at most
+    ``size.max_tokens`` tokens, and its indexed text at most ``encoder.window``: where title and section leave
+    too little room, they are shortened, never the passage. Passages of a section are of even length, and
+    end with a paragraph where that costs little. Linear in the length of the document.
+
+    Raises ConfigError if the model's window is too small for ``size.max_tokens``.
+    """
+    if encoder.window - size.max_tokens < LEAST_PREFIX:
+        raise ConfigError(
+            f"[passages] max_tokens = {size.max_tokens} does not fit into the window of {encoder.name}, "
+            f"{encoder.window} tokens",
+            remedy=f"Set it to {encoder.window - LEAST_PREFIX} or less.",
+        )
+    passages = []
+    for row, section in enumerate(document.sections):
+        prefix = _prefix(document, section, encoder, encoder.window - size.max_tokens)
+        for pieces in _pack(list(_pieces(document.text, section, encoder, size)), size):
+            for fitting in _fit(document.text, pieces, prefix, encoder):
+                passage = Passage(document.id, fitting[0].start, fitting[-1].end, row)
+                passages.append((passage, prefix + document.text[passage.start : passage.end]))
+    return passages
+
+
+def _prefix(document: Document, section: Section, encoder: Encoder, room: int) -> str:
+    lines = [line for line in (document.title, " > ".join(section.headings)) if line.strip()]
+    prefix = "".join(f"{line}\n" for line in lines)
+    if len(prefix) <= room * CHARS_PER_TOKEN and encoder.count_tokens([prefix])[0] <= room:
+        return prefix
+    words = prefix[: room * CHARS_PER_TOKEN].split()
+    kept, tokens = 0, 0
+    for count in encoder.count_tokens(words):
+        tokens += count
+        if tokens > room:
+            break
+        kept += 1
+    return " ".join(words[:kept]) + "\n" if kept else ""
+
+
+def _pieces(text: str, section: Section, encoder: Encoder, size: PassageSize) -> Iterator[_Piece]:
+    spans = sentences(text, section.start, section.end)
+    counts = encoder.count_tokens([text[start:end] for start, end in spans])
+    following = [*(start for start, _ in spans), section.end][1:]
+    for (start, end), tokens, after in zip(spans, counts, following, strict=True):
+        cost = _cost(text, end, after)
+        if tokens <= size.max_tokens and end - start <= size.max_tokens * CHARS_PER_TOKEN:
+            yield _Piece(start, end, max(tokens, 1), cost)
+            continue
+        for part in _parts(text, start, end, encoder, size.max_tokens // PARTS):
+            yield _Piece(*part, cost if part[1] == end else _IN_SENTENCE)
+
+
+def _cost(text: str, end: int, after: int) -> float:
+    if text[end - 1] in ":：":
+        return _AFTER_LEAD_IN
+    return _AT_PARAGRAPH if len(text[end:after].splitlines()) > 2 else _AT_SENTENCE
+
+
+def _parts(text: str, start: int, end: int, encoder: Encoder, enough: int) -> Iterator[tuple[int, int, int]]:
+    """A sentence that is too long as (start, end, tokens): neighbouring words of about `enough` tokens."""
+    words = list(_words(text, start, end))
+    part: tuple[int, int, int] | None = None
+    for (first, last), counted in zip(words, encoder.count_tokens([text[s:e] for s, e in words]), strict=True):
+        tokens = max(counted, 1)
+        if part and part[2] + tokens <= enough and last - part[0] <= enough * CHARS_PER_TOKEN:
+            part = (part[0], last, part[2] + tokens)
+            continue
+        if part:
+            yield part
+        part = (first, last, tokens)
+    if part:
+        yield part
+
+
+def _words(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Spans of the words of ``text[start:end]``, those over `WORD_CHARS` cut between whole characters."""
+    word = start
+    for at in range(start, end + 1):
+        if at == end or text[at].isspace():
+            if at > word:
+                yield word, at
+            word = at + 1
+        elif at - word >= WORD_CHARS and (at - word >= 2 * WORD_CHARS or not _joins(text, at)):
+            yield word, at
+            word = at
+
+
+def _joins(text: str, at: int) -> bool:
+    """Whether the character at `at` is drawn as one with the one before it: accents, emoji sequences."""
+    return (
+        unicodedata.category(text[at]) in ("Mn", "Me", "Mc")
+        or text[at] in "\u200d\ufe0e\ufe0f"
+        or text[at - 1] == "\u200d"
+        or 0x1F3FB <= ord(text[at]) <= 0x1F3FF
+    )
+
+
+def _pack(pieces: Sequence[_Piece], size: PassageSize) -> Iterator[Sequence[_Piece]]:
+    """Groups of neighbouring pieces, at the least total cost (shortest path over the cuts)."""
+    total = sum(piece.tokens for piece in pieces)
+    even = max(total / max(1, -(-total // size.max_tokens)), 1)
+    best = [0.0] + [float("inf")] * len(pieces)
+    origin = [0] * (len(pieces) + 1)
+    for first in range(len(pieces)):
+        tokens = 0
+        for last in range(first, len(pieces)):
+            tokens += pieces[last].tokens
+            chars = pieces[last].end - pieces[first].start
+            if last > first and (tokens > size.max_tokens or chars > size.max_tokens * CHARS_PER_TOKEN):
+                break
+            cost = best[first] + (tokens / even - 1) ** 2 + pieces[last].cost
+            if cost < best[last + 1]:
+                best[last + 1], origin[last + 1] = cost, first
+    cuts = [len(pieces)]
+    while cuts[-1]:
+        cuts.append(origin[cuts[-1]])
+    for first, last in pairwise(reversed(cuts)):
+        yield pieces[first:last]
+
+
+def _fit(text: str, pieces: Sequence[_Piece], prefix: str, encoder: Encoder) -> Iterator[Sequence[_Piece]]:
+    """`pieces` as one group, or halved until each fits: a tokeniser may make more tokens of a whole than
+    of its parts."""
+    indexed = prefix + text[pieces[0].start : pieces[-1].end]
+    if encoder.count_tokens([indexed])[0] <= encoder.window:
+        yield pieces
+        return
+    halve = partial(_fit, text, prefix=prefix, encoder=encoder)
+    if len(pieces) > 1:
+        half = len(pieces) // 2
+        yield from halve(pieces[:half])
+        yield from halve(pieces[half:])
+        return
+    piece = pieces[0]
+    if piece.end - piece.start == 1:
+        yield pieces
+        return
+    middle = (piece.start + piece.end) // 2
+    yield from halve([_Piece(piece.start, middle, 0, 0.0)])
+    yield from halve([_Piece(middle, piece.end, 0, 0.0)])

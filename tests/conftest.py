@@ -1,0 +1,68 @@
+"""What tests share: the shipped corpus, the real model loaded once, and a small one for properties."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bot.bot import Bot
+from bot.config import Config, ModelChoice
+from bot.embed import Encoder, load_encoder
+
+ROOT = Path(__file__).parent.parent
+CORPUS = ROOT / "corpus"
+KETAMINE = CORPUS / "ketamine-for-chronic-pain.txt"
+
+
+class WordEncoder:
+    """A tiny encoder without a model: a text is the sum of its words' own random directions.
+
+    Its tokens are pieces of up to three characters, so that any text has some and a whole may have fewer or
+    more of them than its parts.
+    """
+
+    name = "words"
+    weights_sha256 = "0" * 64
+    dimension = 24
+
+    def __init__(self, window: int = 96) -> None:
+        self.window = window
+        self.embedded: list[str] = []
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(re.findall(r"\w{1,3}|[^\w\s]", text)) for text in texts]
+
+    def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
+        self.embedded.extend(texts)
+        return np.array([self.encode_query(text) for text in texts], dtype=np.float32).reshape(-1, self.dimension)
+
+    def encode_query(self, text: str) -> np.ndarray:
+        total = sum((_direction(word, self.dimension) for word in re.findall(r"\w+", text.lower())), np.zeros(1))
+        vector = total if total.any() else _direction("", self.dimension)
+        return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def _direction(word: str, dimension: int) -> np.ndarray:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4])
+    return np.random.default_rng(seed).normal(size=dimension)
+
+
+@pytest.fixture
+def words() -> WordEncoder:
+    return WordEncoder()
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    return load_encoder(ModelChoice())
+
+
+@pytest.fixture(scope="session")
+def bot(encoder: Encoder) -> Bot:
+    """The real thing over the shipped corpus, in memory."""
+    return Bot.from_corpus(CORPUS, config=Config())

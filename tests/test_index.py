@@ -1,0 +1,349 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CORPUS, WordEncoder
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import generations
+from bot.bot import Bot
+from bot.config import Config, PassageSize
+from bot.documents import read_corpus
+from bot.errors import (
+    CorpusError,
+    IndexCorrupt,
+    IndexLocked,
+    IndexMissing,
+    IndexStale,
+    IndexTooNew,
+    IndexUnusable,
+)
+from bot.index import Index
+from bot.lexical import terms
+
+CONFIG = Config(passages=PassageSize(max_tokens=32))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "a.txt").write_text("Ketamine\n\nKetamine helps with pain. It may cause dreams.", encoding="utf-8")
+    (folder / "b.md").write_text("# Parking\n\nPark behind the house.\n", encoding="utf-8")
+    return folder
+
+
+def build(tmp_path: Path, corpus: Path, encoder: WordEncoder | None = None) -> Path:
+    Index.update(tmp_path / "index", corpus, encoder or WordEncoder(), CONFIG)
+    return tmp_path / "index"
+
+
+def answers(folder: Path) -> list[str]:
+    """What the index says to a question, by document and range."""
+    bot = Bot(Index.load(folder), WordEncoder(), CONFIG)
+    return [f"{hit.document} {hit.start} {hit.end} {hit.score}" for hit in bot.search("Where can I park?")]
+
+
+def test_survives_the_disk(tmp_path: Path, corpus: Path) -> None:
+    built = Index.build(read_corpus(corpus, CONFIG.corpus), corpus, WordEncoder(), CONFIG)
+    loaded = Index.load(build(tmp_path, corpus))
+    assert loaded.documents == built.documents
+    assert loaded.passages == built.passages
+    assert loaded.keys == built.keys
+    assert loaded.sources == built.sources
+    np.testing.assert_array_equal(
+        loaded.vectors.reconstruct_n(0, len(loaded.passages)), built.vectors.reconstruct_n(0, len(built.passages))
+    )
+    assert loaded.corpus is not None
+    assert loaded.corpus.resolve() == corpus.resolve()
+
+
+def test_an_update_embeds_only_what_changed_and_says_so(tmp_path: Path, corpus: Path) -> None:
+    encoder = WordEncoder()
+    folder = tmp_path / "index"
+    first = Index.update(folder, corpus, encoder, CONFIG)
+    assert (first.added, first.changed, first.removed, first.unchanged) == (("a.txt", "b.md"), (), (), 0)
+    assert first.embedded == len(encoder.embedded) == first.passages
+
+    encoder.embedded.clear()
+    again = Index.update(folder, corpus, encoder, CONFIG)
+    assert (again.unchanged, again.embedded, again.generation) == (2, 0, first.generation)
+    assert encoder.embedded == []
+
+    (corpus / "b.md").write_text("# Parking\n\nPark in the street.\n", encoding="utf-8")
+    (corpus / "c.txt").write_text("We open at nine.", encoding="utf-8")
+    (corpus / "a.txt").unlink()
+    changed = Index.update(folder, corpus, encoder, CONFIG)
+    assert (changed.added, changed.changed, changed.removed) == (("c.txt",), ("b.md",), ("a.txt",))
+    assert len(encoder.embedded) == changed.embedded == 2
+    assert "a.txt" not in Index.load(folder).documents
+
+
+def test_an_update_is_the_same_as_a_build_from_the_start(tmp_path: Path, corpus: Path) -> None:
+    folder = build(tmp_path, corpus)
+    (corpus / "c.txt").write_text("Bring a friend to drive you home.", encoding="utf-8")
+    Index.update(folder, corpus, WordEncoder(), CONFIG)
+    other = tmp_path / "other"
+    Index.update(other, corpus, WordEncoder(), CONFIG)
+    assert answers(folder) == answers(other)
+
+
+def test_a_renamed_file_keeps_its_vectors(tmp_path: Path, corpus: Path) -> None:
+    folder, encoder = build(tmp_path, corpus), WordEncoder()
+    (corpus / "a.txt").rename(corpus / "z.txt")
+    report = Index.update(folder, corpus, encoder, CONFIG)
+    assert (report.added, report.removed, report.embedded) == (("z.txt",), ("a.txt",), 0)
+
+
+def test_an_empty_corpus_is_refused_and_the_index_stays(tmp_path: Path, corpus: Path) -> None:
+    folder = build(tmp_path, corpus)
+    before = answers(folder)
+    for file in corpus.iterdir():
+        file.unlink()
+    with pytest.raises(CorpusError, match="nothing to index"):
+        Index.update(folder, corpus, WordEncoder(), CONFIG)
+    assert answers(folder) == before
+
+
+# Search against an independent oracle
+
+
+@given(
+    st.lists(st.sampled_from(["pain", "ketamine pain", "park here", "pain", "park"]), min_size=1, max_size=12),
+    st.integers(1, 14),
+)
+def test_search_finds_what_numpy_finds(texts: list[str], k: int) -> None:
+    """Many equal texts: ties, also at the border of the k best, go by row."""
+    encoder = WordEncoder()
+    index = index_of(texts, encoder)
+    vector = encoder.encode_query("pain and ketamine")
+    known = index.lexical.known(terms("pain and ketamine"))
+    vectors = index.vectors.reconstruct_n(0, len(texts)).astype(np.float64)
+    cosines = np.round(vectors @ vector.astype(np.float64), 6)
+    words = index.lexical.scores(known)
+    nearest = sorted(range(len(texts)), key=lambda row: (-cosines[row], row))[:k]
+    matching = [row for row in sorted(range(len(texts)), key=lambda row: (-words[row], row)) if words[row] > 0][:k]
+
+    found = index.search(vector, known, k)
+    assert found.rows.tolist() == sorted({*nearest, *matching})
+    np.testing.assert_allclose(found.dense, cosines[found.rows])
+    np.testing.assert_array_equal(found.lexical, words[found.rows])
+    assert found.dense_rank.tolist() == [nearest.index(row) + 1 if row in nearest else 0 for row in found.rows]
+    assert found.lexical_rank.tolist() == [matching.index(row) + 1 if row in matching else 0 for row in found.rows]
+
+
+def index_of(texts: list[str], encoder: WordEncoder) -> Index:
+    from bot.documents import Corpus, Document, Section
+
+    documents = tuple(
+        Document(id=str(n), text=text, title="", sections=(Section(0, len(text), ()),), source="x.jsonl", metadata={})
+        for n, text in enumerate(texts)
+    )
+    return Index.build(Corpus(documents, (), (), ()), None, encoder, CONFIG)
+
+
+# Damage
+
+
+def files_of(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock"]
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip,
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes() + b"\n"),
+        lambda path: path.unlink(),
+    ],
+    ids=["flipped bit", "truncated", "emptied", "longer", "gone"],
+)
+def test_damage_to_any_file_is_refused_with_its_remedy(
+    tmp_path: Path, corpus: Path, damage: Callable[[Path], None]
+) -> None:
+    folder = build(tmp_path, corpus)
+    names = [path.relative_to(folder) for path in files_of(folder)]
+    assert len(names) >= 10
+    for name in names:
+        if name.name == "CURRENT" and "longer" in os.environ["PYTEST_CURRENT_TEST"]:
+            continue  # a line break more does not change what it says
+        copy = tmp_path / "copy"
+        shutil.copytree(folder, copy)
+        damage(copy / name)
+        with pytest.raises((IndexCorrupt, IndexMissing)) as caught:
+            Index.load(copy)
+        assert "bot index" in caught.value.remedy, name
+        shutil.rmtree(copy)
+
+
+def test_a_damaged_index_is_built_again(tmp_path: Path, corpus: Path) -> None:
+    folder = build(tmp_path, corpus)
+    before = answers(folder)
+    for name in [path.relative_to(folder) for path in files_of(folder)]:
+        copy = tmp_path / "copy"
+        shutil.copytree(folder, copy)
+        flip(copy / name)
+        report = Index.update(copy, corpus, WordEncoder(), CONFIG)
+        assert report.embedded == report.passages, name
+        assert answers(copy) == before
+        shutil.rmtree(copy)
+
+
+def test_another_model_or_other_settings_are_refused(tmp_path: Path, corpus: Path) -> None:
+    index = Index.load(build(tmp_path, corpus))
+    other = WordEncoder()
+    other.weights_sha256 = "1" * 64
+    with pytest.raises(IndexStale, match="built with the model words"):
+        Bot(index, other, CONFIG)
+    with pytest.raises(IndexStale, match="other settings"):
+        Bot(index, WordEncoder(), Config(passages=PassageSize(max_tokens=31)))
+
+
+def test_vectors_of_another_model_are_never_reused(tmp_path: Path, corpus: Path) -> None:
+    folder, other = build(tmp_path, corpus), WordEncoder()
+    other.weights_sha256 = "1" * 64
+    report = Index.update(folder, corpus, other, CONFIG)
+    assert report.embedded == report.passages
+
+
+def test_a_newer_format_is_refused_and_not_overwritten(tmp_path: Path, corpus: Path) -> None:
+    folder = build(tmp_path, corpus)
+    [manifest] = folder.rglob("manifest.json")
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 999}))
+    for use in (lambda: Index.load(folder), lambda: Index.update(folder, corpus, WordEncoder(), CONFIG)):
+        with pytest.raises(IndexTooNew, match="format 999") as caught:
+            use()
+        assert "Upgrade" in caught.value.remedy
+    Index.update(folder, corpus, WordEncoder(), CONFIG, rebuild=True)
+    assert answers(folder)
+
+
+def test_no_index_yet(tmp_path: Path) -> None:
+    with pytest.raises(IndexMissing) as caught:
+        Index.load(tmp_path)
+    assert caught.value.remedy == "Build it: bot index"
+
+
+# Writers and readers
+
+
+def test_one_writer_at_a_time(tmp_path: Path, corpus: Path) -> None:
+    folder = build(tmp_path, corpus)
+    with FileLock(folder / ".lock"), pytest.raises(IndexLocked, match="another process") as caught:
+        Index.update(folder, corpus, WordEncoder(), CONFIG)
+    assert "Wait" in caught.value.remedy
+
+
+def test_only_the_generation_in_use_and_the_one_before_are_kept(tmp_path: Path, corpus: Path) -> None:
+    for n in range(4):
+        (corpus / "n.txt").write_text(f"Note {n}.", encoding="utf-8")
+        folder = build(tmp_path, corpus)
+    assert sorted(path.name for path in (folder / "generations").iterdir()) == ["000003", "000004"]
+
+
+def test_a_reader_whose_generation_is_swapped_away_reads_the_next(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build(tmp_path, corpus)
+    checked = generations._checked
+    swapped = []
+
+    def swap_first(here: Path, sha256: str) -> generations.Generation:
+        if not swapped:
+            swapped.append(here)
+            for n in range(2):
+                (corpus / "n.txt").write_text(f"Note {n}.", encoding="utf-8")
+                build(tmp_path, corpus)
+            assert not here.exists()
+        return checked(here, sha256)
+
+    monkeypatch.setattr(generations, "_checked", swap_first)
+    assert generations.current(folder).id == "000003"
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "replace", "mkdir"])
+def test_a_build_that_fails_at_any_step_leaves_the_old_index_answering(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    folder = build(tmp_path, corpus)
+    before = answers(folder)
+    (corpus / "c.txt").write_text("Where to park: behind the house.", encoding="utf-8")
+    real, failed = getattr(os, call), 0
+    for step in range(1, 100):
+        calls = 0
+
+        def fail_at(*arguments: object, step: int = step, **options: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == step:
+                raise OSError(28, "No space left on device")
+            return real(*arguments, **options)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, call, fail_at)
+            try:
+                Index.update(folder, corpus, WordEncoder(), CONFIG)
+            except IndexUnusable as error:
+                assert "No space left" in error.problem
+                failed += 1
+            else:
+                break
+        if answers(folder) != before:
+            break  # it failed after the swap: the new index serves, whole
+    assert failed or call == "mkdir"
+    Index.update(folder, corpus, WordEncoder(), CONFIG)
+    assert any("c.txt" in answer for answer in answers(folder))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from conftest import WordEncoder
+from bot.config import Config, PassageSize
+from bot.index import Index
+print("ready", flush=True)
+corpus, n = Path(sys.argv[1]), 0
+while True:
+    n += 1
+    (corpus / "n.txt").write_text(f"Note {n}: park in street {n}.", encoding="utf-8")
+    Index.update(Path(sys.argv[2]), corpus, WordEncoder(), Config(passages=PassageSize(max_tokens=32)))
+"""
+
+
+def test_a_build_that_is_killed_at_any_moment_leaves_an_index_that_answers(tmp_path: Path, corpus: Path) -> None:
+    folder = build(tmp_path, corpus)
+    for kill in range(6):
+        command = [sys.executable, "-c", KILLED, str(corpus), str(folder), str(Path(__file__).parent)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as builder:
+            assert builder.stdout is not None
+            assert builder.stdout.readline() == b"ready\n"
+            time.sleep(0.05 + 0.037 * kill)
+            builder.send_signal(signal.SIGKILL)
+        assert any(answer.startswith("b.md") for answer in answers(folder))
+    assert Index.update(folder, corpus, WordEncoder(), CONFIG).generation
+
+
+def test_the_shipped_corpus_is_the_operators_document_byte_for_byte() -> None:
+    import hashlib
+
+    data = (CORPUS / "ketamine-for-chronic-pain.txt").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == "840fd5dbf4f3e62f5ba2438e822b06ea0e096a20ca046d00da71e76fb3a3241d"

@@ -1,0 +1,77 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.lexical import Lexical, terms
+
+TEXTS = [
+    "Ketamine is a drug for pain.",
+    "Pain, pain and more pain: take 2.5 mg.",
+    "",
+    "🙂",
+    "Drugs like ketamine's relatives",
+]
+
+
+def bm25(texts: list[str], query: list[str], k1: float, b: float) -> list[float]:
+    """Lucene's BM25 written out from its formula."""
+    documents = [terms(text) for text in texts]
+    mean = sum(map(len, documents)) / len(documents)
+    scores = []
+    for document in documents:
+        score = 0.0
+        for term in set(query):
+            df = sum(term in other for other in documents)
+            tf = document.count(term)
+            if tf:
+                idf = math.log(1 + (len(documents) - df + 0.5) / (df + 0.5))
+                score += idf * tf / (tf + k1 * (1 - b + b * len(document) / mean))
+        scores.append(score)
+    return scores
+
+
+@pytest.mark.parametrize(("k1", "b"), [(0.9, 0.4), (1.5, 0.75), (0.0, 0.0)])
+def test_scores_follow_the_formula(k1: float, b: float) -> None:
+    lexical = Lexical.build(TEXTS, k1=k1, b=b)
+    query = terms("Is 2.5 mg of the drug ketamine good for pain?")
+    np.testing.assert_allclose(lexical.scores(lexical.known(query)), bm25(TEXTS, query, k1, b), rtol=1e-5)
+
+
+@given(st.lists(st.text(alphabet="ab c", max_size=12), min_size=1, max_size=8), st.text(alphabet="ab c", max_size=8))
+def test_scores_follow_the_formula_for_any_texts(texts: list[str], question: str) -> None:
+    lexical = Lexical.build(texts, k1=0.9, b=0.4)
+    scores = lexical.scores(lexical.known(terms(question)))
+    assert scores.shape == (len(texts),)
+    np.testing.assert_allclose(scores, bm25(texts, terms(question), 0.9, 0.4), rtol=1e-5, atol=1e-7)
+
+
+def test_idf_is_highest_for_an_unknown_term() -> None:
+    lexical = Lexical.build(TEXTS, k1=0.9, b=0.4)
+    assert lexical.idf("pain") == pytest.approx(math.log(1 + 3.5 / 2.5))
+    assert lexical.idf("penguin") == pytest.approx(math.log(1 + 5.5 / 0.5))
+
+
+@pytest.mark.parametrize("texts", [[""], ["🙂", "🙂 🙂"], ["the of and"]])
+def test_texts_without_a_single_term(texts: list[str], tmp_path: Path) -> None:
+    Lexical.build(texts, k1=0.9, b=0.4).save(tmp_path)
+    lexical = Lexical.load(tmp_path)
+    assert lexical.known(["", "pain"]) == []
+    assert lexical.scores([]).tolist() == [0.0] * len(texts)
+
+
+def test_survives_the_disk(tmp_path: Path) -> None:
+    lexical = Lexical.build(TEXTS, k1=0.9, b=0.4)
+    lexical.save(tmp_path)
+    known = lexical.known(terms("ketamine pain"))
+    assert Lexical.load(tmp_path).known(terms("ketamine pain")) == known
+    np.testing.assert_array_equal(Lexical.load(tmp_path).scores(known), lexical.scores(known))
+
+
+def test_terms_are_folded_stemmed_content_words() -> None:
+    assert terms("What are the SIDE-EFFECTS of Ketamine’s infusions?") == ["side", "effect", "ketamin", "infus"]
+    assert terms("2.5 mg at 9:30, ﬁne") == ["2.5", "mg", "9:30", "fine"]
+    assert terms("isn't it?") == terms("Isn’t it?") == []
