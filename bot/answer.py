@@ -111,7 +111,7 @@ class Answer:
     timings_ms: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON, as `docs/json.md` describes it."""
+        """The answer as JSON; docs/interfaces.md describes it."""
         return {
             "question": self.question,
             "searched_for": self.searched_for,
@@ -146,7 +146,7 @@ def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
     groups = _runs([hit for hit in sure if hit in fresh and same[hit.text][0] is hit][: config.answer.quotes])
     with hits.timings.of("highlight"):
         spans = [_span(group) for group in groups]
-        marks = highlight(spans, hits, encoder, index.lexical)
+        marks = [highlight(span, hits, encoder, index.lexical) for span in spans]
     quotes = tuple(
         _quote(rank, group, span, marked, same)
         for rank, (group, span, marked) in enumerate(zip(groups, spans, marks, strict=True), start=1)

@@ -97,7 +97,7 @@ class Config:
 
     def __post_init__(self) -> None:
         _require(self.corpus.max_file_mb >= 1, "[corpus] max_file_mb", "1 or more")
-        _require(16 <= self.passages.max_tokens, "[passages] max_tokens", "16 or more")
+        _require(self.passages.max_tokens >= 16, "[passages] max_tokens", "16 or more")
         _require(self.model.batch_size >= 1, "[model] batch_size", "1 or more")
         _require(self.ranking.candidates >= 1, "[ranking] candidates", "1 or more")
         _require(0 <= self.ranking.lexical_weight < inf, "[ranking] lexical_weight", "0 or more")

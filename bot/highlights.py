@@ -37,21 +37,11 @@ class Span:
     end: int
 
 
-def highlight(
-    spans: Sequence[Span], hits: Hits, encoder: Encoder, lexical: Lexical
-) -> list[tuple[tuple[int, int], ...]]:
-    """For each span the sentences in it that answer, in order, as (start, end) in its document.
-
-    A sentence's score is its cosine with the question, plus the idf-weighted share of the question's words
-    that it holds, plus a little for standing early. A sentence that leans on the one before it takes that one
-    along, so that no condition or negation is lost. Headings are never highlighted.
-    """
-    inside = [_sentences(span) for span in spans]
-    texts = [span.document.text[s:e] for span, within in zip(spans, inside, strict=True) for s, e in within]
-    scores = _scores(texts, hits, encoder, lexical)
-    borders = np.cumsum([len(within) for within in inside])[:-1]
-    parts = zip(spans, inside, np.split(scores, borders), strict=True)
-    return [_choose(span.document.text, within, own) for span, within, own in parts]
+def highlight(span: Span, hits: Hits, encoder: Encoder, lexical: Lexical) -> tuple[tuple[int, int], ...]:
+    """The sentences of `span` that answer, in order, as (start, end) in its document. Headings are never
+    highlighted."""
+    text, inside = span.document.text, _sentences(span)
+    return choose(text, inside, score(text, inside, hits.vector, hits.terms, encoder, lexical))
 
 
 def _sentences(span: Span) -> list[tuple[int, int]]:
@@ -62,18 +52,35 @@ def _sentences(span: Span) -> list[tuple[int, int]]:
     return [(start, end) for start, end in found if text[start:end].strip("#=-~* \t\r\n") not in headings] or found
 
 
-def _scores(texts: Sequence[str], hits: Hits, encoder: Encoder, lexical: Lexical) -> np.ndarray:
-    """(n,) float64: cosine plus weighted share of words."""
-    weights = {term: lexical.idf(term) for term in hits.terms}
+def score(
+    text: str,
+    sentences: Sequence[tuple[int, int]],
+    vector: np.ndarray,
+    question_terms: Sequence[str],
+    encoder: Encoder,
+    lexical: Lexical,
+) -> np.ndarray:
+    """How well each sentence, (start, end) in `text`, answers: (n,) float64, higher is better.
+
+    Its cosine with the question, plus the idf-weighted share of the question's words that it holds, plus a
+    little for standing early.
+    """
+    texts = [text[start:end] for start, end in sentences]
+    weights = {term: lexical.idf(term) for term in sorted(set(question_terms))}
     total = sum(weights.values()) or 1.0
-    cosines = encoder.encode_passages(texts).astype(np.float64) @ hits.vector.astype(np.float64)
-    shares = [sum(weights[term] for term in sorted(weights.keys() & set(terms(text)))) / total for text in texts]
-    scores: np.ndarray = cosines + LEXICAL_WEIGHT * np.array(shares)
+    cosines = encoder.encode_passages(texts).astype(np.float64) @ vector.astype(np.float64)
+    held = [set(terms(sentence)) for sentence in texts]
+    shares = np.array([sum(weight for term, weight in weights.items() if term in own) for own in held]) / total
+    early = -POSITION_WEIGHT * np.linspace(0, 1, len(texts))
+    scores: np.ndarray = np.round(cosines + LEXICAL_WEIGHT * shares + early, 6)
     return scores
 
 
-def _choose(text: str, sentences: Sequence[tuple[int, int]], scores: np.ndarray) -> tuple[tuple[int, int], ...]:
-    scores = np.round(scores - POSITION_WEIGHT * np.linspace(0, 1, len(sentences)), 6)
+def choose(text: str, sentences: Sequence[tuple[int, int]], scores: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """The best sentences, in order: the best one and those within `MARGIN` of it, at most `MOST`.
+
+    A sentence that leans on the one before it takes that one along, so that no condition or negation is lost.
+    """
     best = [int(row) for row in np.argsort(-scores, kind="stable")[:MOST] if scores[row] >= scores.max() - MARGIN]
     rows = set(best)
     for row in best:

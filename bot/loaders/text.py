@@ -79,7 +79,7 @@ def _heading_like(line: str) -> bool:
         and (first.isdigit() or (first.isalpha() and not first.islower()))
         and any(map(str.isalpha, line))
         and not line.endswith(_NOT_AT_THE_END)
-        and words[-1].lower() not in _UNFINISHED
+        and words[-1] not in _UNFINISHED
         and (not line.endswith((":", "：")) or len(words) <= _MAX_WORDS_BEFORE_COLON)
         and not _LIST_ITEM.match(line)
     )

@@ -1,0 +1,1 @@
+"""The parts of the measuring instrument; `bot.evaluate` is its front."""

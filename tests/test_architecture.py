@@ -1,0 +1,77 @@
+"""The layers: imports point one way, and each heavy library lives in one module."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+# Each module may import those before its own row's end, as docs/architecture.md draws them.
+ORDER = [
+    ["errors"],
+    ["config"],
+    ["texts", "loaders", "timings", "sentences"],
+    ["documents", "embed", "lexical", "query"],
+    ["generations", "passages"],
+    ["index"],
+    ["retrieve", "check"],
+    ["confidence", "highlights"],
+    ["answer"],
+    ["bot"],
+    ["evaluate", "ui"],
+    ["cli"],
+    ["__main__"],
+]
+ONLY_IN = {
+    "sentence_transformers": {"embed"},
+    "torch": {"embed"},
+    "transformers": {"embed"},
+    "faiss": {"index"},
+    "bm25s": {"lexical"},
+    "Stemmer": {"lexical"},
+    "gradio": {"ui"},
+    "fastapi": {"ui"},
+    "uvicorn": {"ui"},
+    "socket": {"ui"},
+}
+FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "joblib", "requests", "urllib.request"}
+FILES = sorted((ROOT / "bot").rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    """``bot/loaders/text.py`` belongs to ``loaders``."""
+    return path.relative_to(ROOT / "bot").parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    if room(path) == "__init__":
+        return  # names the public classes and imports them on demand
+    rank = {name: row for row, names in enumerate(ORDER) for name in names}
+    assert room(path) in rank, "draw the new module in docs/architecture.md and here"
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "bot" and len(parts) > 1 and parts[1] in rank and parts[1] != room(path):
+            assert rank[parts[1]] < rank[room(path)], f"{room(path)} imports {parts[1]}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    for name in imported(path):
+        assert room(path) in ONLY_IN.get(name.split(".")[0], {room(path)}), f"{name} in {path}"
+        assert name not in FORBIDDEN, f"{name} in {path}"
+
+
+def test_the_corpus_holds_documents_and_nothing_else() -> None:
+    assert {path.suffix for path in (ROOT / "corpus").rglob("*") if path.is_file()} <= {".txt", ".md", ".jsonl", ".toml"}
