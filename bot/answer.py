@@ -130,7 +130,7 @@ def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
 
     Raises IndexStale if the best hit's source is no longer as it was indexed: nothing is quoted then.
     """
-    confidences = [calibration.confidence(features(hit, hits, index.lexical)) for hit in hits[:CONSIDERED]]
+    confidences = [calibration.confidence(features(hit, hits, index, encoder)) for hit in hits[:CONSIDERED]]
     sure = [hit for hit, own in zip(hits, confidences, strict=False) if own >= config.answer.answer_above]
     if not sure:
         confidence = max(confidences, default=0.0)

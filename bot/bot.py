@@ -60,14 +60,14 @@ class Bot:
         hits = self._find(question, history, self.config.ranking.candidates)
         return answers.answer(hits, self.index, self.encoder, self.config, shipped())
 
-    def search(self, query: str, k: int = 10) -> Hits:
-        """The best `k` passages with all their scores, best first; never refuses.
+    def search(self, query: str, k: int = 10, *, history: Sequence[str] = ()) -> Hits:
+        """The best `k` passages with all their scores, best first; never refuses. `history` as in `ask`.
 
         Raises QuestionError, or UsageError if `k` is not between 1 and 1000.
         """
         if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= 1000:
             raise UsageError(f"k is {k!r}", remedy="Give a whole number from 1 to 1000.")
-        return self._find(query, (), k)
+        return self._find(query, history, k)
 
     def document(self, id: str) -> Document:
         """The document with this id. Raises UsageError if there is none."""

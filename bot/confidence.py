@@ -9,10 +9,17 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bot.lexical import Lexical, terms
+from bot.embed import Encoder
+from bot.index import Index
+from bot.lexical import content_words, stem, terms
 from bot.retrieve import Hit, Hits
 
 _SHIPPED = Path(__file__).parent / "calibration.json"
+
+MOST_PIECES = 4
+"""A word in so many of the model's word pieces, or more, is as unusual as a word can be."""
+ALIKE = 0.55
+"""Two words whose trigrams overlap by this much (Dice coefficient) may be one word with a typing mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +48,55 @@ def shipped() -> Calibration:
     return Calibration(values["intercept"], values["coefficients"])
 
 
-def features(hit: Hit, hits: Hits, lexical: Lexical) -> dict[str, float]:
-    """What the confidence rests on; each in 0..1 or so, and higher is better.
+def features(hit: Hit, hits: Hits, index: Index, encoder: Encoder) -> dict[str, float]:
+    """What the confidence rests on; for each a higher value is better.
 
-    dense: cosine of question and passage. coverage: the share of the question's content words, weighted by
-    their idf, that the passage, its title or its section holds. known: the share that any passage holds.
-    A question without content words has no evidence there: both are 0.
+    dense: cosine of question and passage, above what this index gives to any health question
+    (`Index.background`): in a small corpus the best match of a good question may be weak, and in a large one the
+    best match of a question that it doesn't answer strong.
+    lexical: BM25 divided by the sum of the idf of the question's content words, in 0..1 or so.
+    title: the share of the question's content words, weighted by idf, that title and section hold.
+    names: the share of the question's unusual words, weighted by how unusual they are, that the passage
+    holds, small typing mistakes allowed; 1 if it has none. A drug or a condition is such a word, and the model
+    cuts an unusual word into several pieces.
     """
-    weights = {term: lexical.idf(term) for term in hits.terms}
-    total = sum(weights.values())
-    held = set(terms(f"{hit.title}\n{' '.join(hit.section)}\n{hit.text}"))
-    known = set(lexical.known(hits.terms))
+    lexical = index.lexical
+    weights = {term: lexical.idf(term) for term in sorted(set(hits.terms))}
+    total = sum(weights.values()) or 1.0
+    title = set(terms(f"{hit.title}\n{' '.join(hit.section)}"))
+    held = title.union(terms(hit.text))
     return {
-        "dense": hit.dense,
-        "coverage": sum(w for term, w in weights.items() if term in held) / total if total else 0.0,
-        "known": sum(w for term, w in weights.items() if term in known) / total if total else 0.0,
+        "dense": hit.dense - index.background,
+        "lexical": hit.lexical / total,
+        "title": sum(weight for term, weight in weights.items() if _holds(title, term)) / total,
+        "names": _names(hits.query.searched_for, held, encoder),
     }
+
+
+def _names(question: str, held: set[str], encoder: Encoder) -> float:
+    words = sorted({word for word in content_words(question) if word.isalpha()})
+    pieces = [min(count, MOST_PIECES) - 1 for count in encoder.count_tokens(words)]
+    total = sum(pieces)
+    found = sum(count for word, count in zip(words, pieces, strict=True) if count and _holds(held, stem(word)))
+    return found / total if total else 1.0
+
+
+def _holds(terms: set[str], term: str) -> bool:
+    """Whether `terms` hold `term`, or one that is `term` but for a typing mistake."""
+    if term in terms:
+        return True
+    return len(term) > 4 and any(
+        other[0] == term[0] and len(other) > 4 and abs(len(other) - len(term)) <= 2 and _dice(other, term) >= ALIKE
+        for other in terms
+    )
+
+
+def _dice(one: str, other: str) -> float:
+    """``2 · shared / (n + m)`` over the sets of trigrams, word borders included (Dice 1945)."""
+    a, b = _trigrams(one), _trigrams(other)
+    return 2 * len(a & b) / (len(a) + len(b))
+
+
+def _trigrams(word: str) -> set[str]:
+    bordered = f"^{word}$"
+    return {bordered[at : at + 3] for at in range(len(bordered) - 2)}

@@ -75,7 +75,7 @@ class Answering:
     """At most `quotes` quotes, and only at a confidence of `answer_above` or more (0 to 1)."""
 
     quotes: int = 3
-    answer_above: float = 0.5
+    answer_above: float = 0.3
     max_question_chars: int = 2000
 
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,8 @@ class Index:
 
     `keys`: SHA-256 of each passage's indexed text; two passages with the same key have the same vector.
     `corpus`: the folder that was read, to check that a source is still as it was; None if there is none.
+    `background`: the mean cosine of common health questions with the passage nearest to each: what a match
+    of the right field but the wrong subject is worth in this index.
     """
 
     documents: Mapping[str, Document]
@@ -101,6 +103,7 @@ class Index:
     corpus: Path | None
     model: Mapping[str, Any]
     fingerprint: str
+    background: float
     generation: str | None = field(default=None)
 
     def __post_init__(self) -> None:
@@ -132,6 +135,7 @@ class Index:
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         vectors = faiss.IndexFlatIP(encoder.dimension)
         vectors.add(_vectors(keys, texts, encoder, known))
+        nearest, _ = vectors.search(np.stack([encoder.encode_query(question) for question in common_questions()]), 1)
         return cls(
             documents={document.id: document for document in corpus.documents},
             passages=tuple(passage for passage, _ in cuts),
@@ -142,6 +146,7 @@ class Index:
             corpus=folder,
             model=describe(encoder),
             fingerprint=config.fingerprint(),
+            background=round(float(nearest.mean()), _DECIMALS),
         )
 
     @classmethod
@@ -211,6 +216,7 @@ class Index:
         return {
             "model": self.model,
             "fingerprint": self.fingerprint,
+            "background": self.background,
             "corpus": corpus,
             "counts": {"documents": len(self.documents), "passages": len(self.passages)},
         }
@@ -236,6 +242,7 @@ class Index:
                 corpus=folder / manifest["corpus"] if manifest["corpus"] else None,
                 model=manifest["model"],
                 fingerprint=manifest["fingerprint"],
+                background=manifest["background"],
                 generation=generation.id,
             )
         except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
@@ -312,6 +319,12 @@ class Index:
         """Whether the file that `document` came from is still as it was when it was indexed."""
         source = self._source_of.get(document.source)
         return bool(self.corpus and source and source_unchanged(self.corpus, source))
+
+
+@cache
+def common_questions() -> tuple[str, ...]:
+    """Health questions as people ask them anywhere, one a line; they ship with the package."""
+    return tuple((Path(__file__).parent / "common_questions.txt").read_text(encoding="utf-8").splitlines())
 
 
 def describe(encoder: Encoder) -> dict[str, Any]:

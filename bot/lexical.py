@@ -25,6 +25,9 @@ STOP_WORDS = frozenset(
     that's the their theirs them themselves then there there's these they they're thing things this those through
     to too under until up us very was wasn't way we were weren't what what's when where which while who whom whose
     why will with won't would wouldn't yes yet you you're your yours yourself
+
+    ask asking find happen happened happening happens help helped helping helps information know mean meaning means
+    need needed needs question tell use used uses using want wanted wants work working works
     """.split()
 )
 
@@ -44,19 +47,24 @@ def _stemmer() -> Any:
 
 
 @lru_cache(maxsize=1 << 16)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """The English stem of a folded word (Snowball)."""
     stemmed: str = _stemmer().stemWord(word)
     return stemmed
 
 
-def terms(text: str) -> list[str]:
-    """The stemmed content words and numbers of `text`, in order, repeats kept.
+def content_words(text: str) -> list[str]:
+    """The words and numbers of `text` that are no stop words, in order, repeats kept.
 
-    Compatibility forms and case are folded (NFKC, casefold); stop words go; "2.5" stays one term.
+    Compatibility forms and case are folded (NFKC, casefold), a possessive 's goes; "2.5" stays one word.
     """
     folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
-    words = (word for word in _WORD.findall(folded) if word not in STOP_WORDS)
-    return [_stem(word.removesuffix("'s")) for word in words]
+    return [word.removesuffix("'s") for word in _WORD.findall(folded) if word not in STOP_WORDS]
+
+
+def terms(text: str) -> list[str]:
+    """The stems of the content words of `text`, in order, repeats kept."""
+    return [stem(word) for word in content_words(text)]
 
 
 class Lexical:

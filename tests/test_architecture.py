@@ -18,7 +18,9 @@ ORDER = [
     ["confidence", "highlights"],
     ["answer"],
     ["bot"],
+    ["evaluation"],
     ["evaluate", "ui"],
+    ["report"],
     ["cli"],
     ["__main__"],
 ]
