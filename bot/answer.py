@@ -10,10 +10,11 @@ from typing import Any, Literal
 from bot import texts
 from bot.confidence import Calibration, features
 from bot.config import Config
+from bot.documents import Document
 from bot.embed import Encoder
 from bot.errors import IndexCorrupt, IndexStale
 from bot.generations import REBUILD
-from bot.highlights import Span, highlight
+from bot.highlights import highlight
 from bot.index import Index
 from bot.query import Change
 from bot.retrieve import Hit, Hits
@@ -24,6 +25,16 @@ Outcome = Literal["answered", "not_found", "emergency"]
 CONSIDERED = 10
 """The best hits among which quotes are looked for."""
 SUGGESTIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A slice of a document that becomes a quote; `section` is a row of ``document.sections``."""
+
+    document: Document
+    section: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +154,9 @@ def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
             remedy="Bring the index up to date: bot index",
         )
     same = _by_text(fresh)
-    groups = _runs([hit for hit in sure if hit in fresh and same[hit.text][0] is hit][: config.answer.quotes])
+    runs = _runs([hit for hit in sure if hit in fresh and same[hit.text][0] is hit][: config.answer.quotes])
     with hits.timings.of("highlight"):
-        spans = [_span(group) for group in groups]
-        marks = [highlight(span, hits, encoder, index.lexical) for span in spans]
-    quotes = tuple(
-        _quote(rank, group, span, marked, same)
-        for rank, (group, span, marked) in enumerate(zip(groups, spans, marks, strict=True), start=1)
-    )
+        quotes = tuple(_quote(rank, run, highlight(run, hits, index), same) for rank, run in enumerate(runs, start=1))
     ids = ("sources_only",) if all(hit in fresh for hit in sure) else ("out_of_date", "sources_only")
     notices = tuple(texts.notice(id, config) for id in ids)
     return _answer(hits, "answered", confidences[sure[0].rank - 1], notices, quotes=quotes)
@@ -209,18 +215,18 @@ def _section(hit: Hit) -> tuple[str, int]:
     return hit.document, hit.passage.section
 
 
-def _span(run: Sequence[Hit]) -> Span:
+def _span(run: Sequence[Hit]) -> _Span:
     first, last = run[0].passage, run[-1].passage
-    return Span(run[0].origin, first.section, first.start, last.end)
+    return _Span(run[0].origin, first.section, first.start, last.end)
 
 
 def _quote(
     rank: int,
     run: Sequence[Hit],
-    span: Span,
     highlights: tuple[tuple[int, int], ...],
     same: Mapping[str, Sequence[Hit]],
 ) -> Quote:
+    span = _span(run)
     text = _slice(span)
     copies = [copy for twin in same[run[0].text] if twin is not run[0] and _slice(copy := _at(twin, len(text))) == text]
     return Quote(
@@ -234,11 +240,11 @@ def _quote(
     )
 
 
-def _at(hit: Hit, length: int) -> Span:
-    return Span(hit.origin, hit.passage.section, hit.start, hit.start + length)
+def _at(hit: Hit, length: int) -> _Span:
+    return _Span(hit.origin, hit.passage.section, hit.start, hit.start + length)
 
 
-def _slice(span: Span) -> str:
+def _slice(span: _Span) -> str:
     """The words of a range; raises IndexCorrupt if the document's text is not the one that was hashed."""
     document = span.document
     if hashlib.sha256(document.text.encode()).hexdigest() != document.sha256:
@@ -246,7 +252,7 @@ def _slice(span: Span) -> str:
     return document.text[span.start : span.end]
 
 
-def _whereabouts(span: Span) -> dict[str, Any]:
+def _whereabouts(span: _Span) -> dict[str, Any]:
     document = span.document
     return {
         "document": document.id,

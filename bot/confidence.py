@@ -54,6 +54,7 @@ def features(hit: Hit, hits: Hits, index: Index, encoder: Encoder) -> dict[str, 
     dense: cosine of question and passage, above what this index gives to any health question
     (`Index.background`): in a small corpus the best match of a good question may be weak, and in a large one the
     best match of a question that it doesn't answer strong.
+    sentence: the same for the best sentence of the passage.
     lexical: BM25 divided by the sum of the idf of the question's content words, in 0..1 or so.
     title: the share of the question's content words, weighted by idf, that title and section hold.
     names: the share of the question's unusual words, weighted by how unusual they are, that the passage
@@ -66,7 +67,8 @@ def features(hit: Hit, hits: Hits, index: Index, encoder: Encoder) -> dict[str, 
     title = set(terms(f"{hit.title}\n{' '.join(hit.section)}"))
     held = title.union(terms(hit.text))
     return {
-        "dense": hit.dense - index.background,
+        "dense": hit.dense - index.background[0],
+        "sentence": hit.sentence - index.background[1],
         "lexical": hit.lexical / total,
         "title": sum(weight for term, weight in weights.items() if _holds(title, term)) / total,
         "names": _names(hits.query.searched_for, held, encoder),

@@ -60,14 +60,18 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """``score = cosine + lexical_weight · BM25 · min(1, lexical_terms / n)``, n the question's distinct
-    known terms; over the best `candidates` of each list. `k1` and `b` are BM25's own."""
+    """``score = (passage + sentence_weight · best sentence) / (1 + sentence_weight)
+    + lexical_weight · BM25 · min(1, lexical_terms / n)``, n the question's distinct known terms; over the best
+    `candidates` by cosine and as many by BM25. `heading_weight`: how much the vector of title and section alone
+    adds to a passage's vector. `k1` and `b` are BM25's own."""
 
     candidates: int = 100
-    lexical_weight: float = 0.05
-    lexical_terms: int = 6
-    k1: float = 0.9
-    b: float = 0.4
+    heading_weight: float = 0.4
+    sentence_weight: float = 0.4
+    lexical_weight: float = 0.04
+    lexical_terms: int = 3
+    k1: float = 1.2
+    b: float = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Answering:
     """At most `quotes` quotes, and only at a confidence of `answer_above` or more (0 to 1)."""
 
     quotes: int = 3
-    answer_above: float = 0.3
+    answer_above: float = 0.25
     max_question_chars: int = 2000
 
 
@@ -102,6 +106,8 @@ class Config:
         _require(self.ranking.candidates >= 1, "[ranking] candidates", "1 or more")
         _require(0 <= self.ranking.lexical_weight < inf, "[ranking] lexical_weight", "0 or more")
         _require(self.ranking.lexical_terms >= 1, "[ranking] lexical_terms", "1 or more")
+        _require(0 <= self.ranking.heading_weight < inf, "[ranking] heading_weight", "0 or more")
+        _require(0 <= self.ranking.sentence_weight < inf, "[ranking] sentence_weight", "0 or more")
         _require(0 <= self.ranking.k1 < inf, "[ranking] k1", "0 or more")
         _require(0 <= self.ranking.b <= 1, "[ranking] b", "between 0 and 1")
         _require(1 <= self.answer.quotes <= 10, "[answer] quotes", "between 1 and 10")
@@ -144,7 +150,7 @@ class Config:
             "recipe": RECIPE,
             "passages": asdict(self.passages),
             "model": model,
-            "bm25": [self.ranking.k1, self.ranking.b],
+            "ranking": [self.ranking.heading_weight, self.ranking.k1, self.ranking.b],
         }
         return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from bot.documents import Document
-from bot.embed import Encoder
+from bot.index import Index
 from bot.lexical import Lexical, terms
-from bot.retrieve import Hits
-from bot.sentences import sentences
+from bot.retrieve import Hit, Hits
 
 LEXICAL_WEIGHT = 0.5
 POSITION_WEIGHT = 0.05
@@ -27,49 +24,31 @@ _LEANS_ON_THE_ONE_BEFORE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A verbatim slice of a document that becomes a quote; `section` is a row of ``document.sections``."""
+def highlight(run: Sequence[Hit], hits: Hits, index: Index) -> tuple[tuple[int, int], ...]:
+    """The sentences that answer, of neighbouring passages, in order, as (start, end) in their document.
 
-    document: Document
-    section: int
-    start: int
-    end: int
-
-
-def highlight(span: Span, hits: Hits, encoder: Encoder, lexical: Lexical) -> tuple[tuple[int, int], ...]:
-    """The sentences of `span` that answer, in order, as (start, end) in its document. Headings are never
-    highlighted."""
-    text, inside = span.document.text, _sentences(span)
-    return choose(text, inside, score(text, inside, hits.vector, hits.terms, encoder, lexical))
-
-
-def _sentences(span: Span) -> list[tuple[int, int]]:
-    """The sentences of a span that are not headings; all, if there are no others."""
-    text = span.document.text
-    headings = {span.document.title, *span.document.sections[span.section].headings}
-    found = sentences(text, span.start, span.end)
-    return [(start, end) for start, end in found if text[start:end].strip("#=-~* \t\r\n") not in headings] or found
+    Headings are never highlighted, unless there is nothing else.
+    """
+    document = run[0].origin
+    spans = [span for hit in run for span in hit.passage.sentences]
+    cosines = np.concatenate([index.sentence_cosines(hits.vector, hit.row) for hit in run])
+    headings = {document.title, *run[0].section}
+    body = [row for row, (s, e) in enumerate(spans) if document.text[s:e].strip("#=-~* \t\r\n") not in headings]
+    rows = body or list(range(len(spans)))
+    spans = [spans[row] for row in rows]
+    texts = [document.text[start:end] for start, end in spans]
+    return choose(document.text, spans, score(texts, cosines[rows], hits.terms, index.lexical))
 
 
-def score(
-    text: str,
-    sentences: Sequence[tuple[int, int]],
-    vector: np.ndarray,
-    question_terms: Sequence[str],
-    encoder: Encoder,
-    lexical: Lexical,
-) -> np.ndarray:
-    """How well each sentence, (start, end) in `text`, answers: (n,) float64, higher is better.
+def score(texts: Sequence[str], cosines: np.ndarray, question_terms: Sequence[str], lexical: Lexical) -> np.ndarray:
+    """How well each sentence of a passage answers: (n,) float64, higher is better.
 
-    Its cosine with the question, plus the idf-weighted share of the question's words that it holds, plus a
+    Its cosine with the question, (n,), plus the idf-weighted share of the question's words that it holds, plus a
     little for standing early.
     """
-    texts = [text[start:end] for start, end in sentences]
     weights = {term: lexical.idf(term) for term in sorted(set(question_terms))}
     total = sum(weights.values()) or 1.0
-    cosines = encoder.encode_passages(texts).astype(np.float64) @ vector.astype(np.float64)
-    held = [set(terms(sentence)) for sentence in texts]
+    held = [set(terms(text)) for text in texts]
     shares = np.array([sum(weight for term, weight in weights.items() if term in own) for own in held]) / total
     early = -POSITION_WEIGHT * np.linspace(0, 1, len(texts))
     scores: np.ndarray = np.round(cosines + LEXICAL_WEIGHT * shares + early, 6)

@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 _DECIMALS = 6
 """Cosines are rounded to this, so that equal texts have equal scores however they were computed."""
 
+_BLOCK = 65536
+"""Sentences that are compared at a time, to bound the memory."""
+
 faiss.omp_set_num_threads(1)  # on shared cores one thread a question is several times faster than two
 
 
@@ -40,12 +43,13 @@ faiss.omp_set_num_threads(1)  # on shared cores one thread a question is several
 class Candidates:
     """The union of both lists' best passages, by row. All arrays have the same length.
 
-    rows: int64, ascending. dense: cosine in [-1, 1]. lexical: BM25, 0 or more. ranks: from 1 within each
-    list, 0 for a passage that is not in it.
+    rows: int64, ascending. dense: cosine in [-1, 1]. sentence: that of the passage's best sentence. lexical: BM25,
+    0 or more. ranks: from 1 within each list, 0 for a passage that is not in it.
     """
 
     rows: np.ndarray
     dense: np.ndarray
+    sentence: np.ndarray
     lexical: np.ndarray
     dense_rank: np.ndarray
     lexical_rank: np.ndarray
@@ -86,24 +90,26 @@ class Report:
 
 @dataclass(frozen=True)
 class Index:
-    """Documents, the passages cut from them in order, and one vector a passage.
+    """Documents, the passages cut from them in order, one vector a passage and one a sentence.
 
-    `keys`: SHA-256 of each passage's indexed text; two passages with the same key have the same vector.
+    `sentence_vectors`: (sentences, d) float16, those of each passage in order, passage after passage.
+    `keys`: SHA-256 of what a passage's vectors depend on; two passages with the same key have the same ones.
     `corpus`: the folder that was read, to check that a source is still as it was; None if there is none.
-    `background`: the mean cosine of common health questions with the passage nearest to each: what a match
-    of the right field but the wrong subject is worth in this index.
+    `background`: the mean cosine of common health questions with the passage nearest to each, and likewise with
+    the nearest sentence: what a match of the right field but the wrong subject is worth in this index.
     """
 
     documents: Mapping[str, Document]
     passages: Sequence[Passage]
     keys: Sequence[str]
     vectors: Any
+    sentence_vectors: np.ndarray
     lexical: Lexical
     sources: Sequence[SourceFile]
     corpus: Path | None
     model: Mapping[str, Any]
     fingerprint: str
-    background: float
+    background: tuple[float, float]
     generation: str | None = field(default=None)
 
     def __post_init__(self) -> None:
@@ -114,6 +120,17 @@ class Index:
                 f"{self.lexical.passages} rows of words do not belong together",
                 remedy=generations.REBUILD,
             )
+        if self._first_sentence[-1] != len(self.sentence_vectors):
+            raise IndexCorrupt(
+                f"{self._first_sentence[-1]} sentences and {len(self.sentence_vectors)} of their vectors do not "
+                "belong together",
+                remedy=generations.REBUILD,
+            )
+
+    @cached_property
+    def _first_sentence(self) -> np.ndarray:
+        """(passages + 1,) int64: where each passage's sentences begin in `sentence_vectors`."""
+        return np.cumsum([0, *(len(passage.sentences) for passage in self.passages)])
 
     # Building
 
@@ -131,22 +148,25 @@ class Index:
                 f"there is nothing to index in {folder or 'the corpus'}",
                 remedy="Put a .txt, .md or .jsonl document with text into it.",
             )
-        texts = [text for _, text in cuts]
-        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        documents = {document.id: document for document in corpus.documents}
+        passages = tuple(passage for passage, _ in cuts)
+        keys = tuple(_key(passage, text) for passage, text in cuts)
+        kept = {key: row for row, key in enumerate(known.keys)} if known else {}
         vectors = faiss.IndexFlatIP(encoder.dimension)
-        vectors.add(_vectors(keys, texts, encoder, known))
-        nearest, _ = vectors.search(np.stack([encoder.encode_query(question) for question in common_questions()]), 1)
+        vectors.add(_passage_vectors(keys, cuts, encoder, config.ranking.heading_weight, known, kept))
+        sentence_vectors = _sentence_vectors(keys, passages, documents, encoder, known, kept)
         return cls(
-            documents={document.id: document for document in corpus.documents},
-            passages=tuple(passage for passage, _ in cuts),
-            keys=tuple(keys),
+            documents=documents,
+            passages=passages,
+            keys=keys,
             vectors=vectors,
-            lexical=Lexical.build(texts, k1=config.ranking.k1, b=config.ranking.b),
+            sentence_vectors=sentence_vectors,
+            lexical=Lexical.build((text for _, text in cuts), k1=config.ranking.k1, b=config.ranking.b),
             sources=corpus.sources,
             corpus=folder,
             model=describe(encoder),
             fingerprint=config.fingerprint(),
-            background=round(float(nearest.mean()), _DECIMALS),
+            background=_background(vectors, sentence_vectors, encoder),
         )
 
     @classmethod
@@ -211,6 +231,7 @@ class Index:
         _write_lines(new / "passages.jsonl", ({**asdict(passage), "key": key} for passage, key in rows))
         _write_lines(new / "sources.jsonl", (asdict(source) for source in self.sources))
         faiss.write_index(self.vectors, str(new / "vectors.faiss"))
+        np.save(new / "sentences.npy", self.sentence_vectors, allow_pickle=False)
         self.lexical.save(new / "bm25")
         corpus = os.path.relpath(self.corpus.resolve(), folder.resolve()) if self.corpus else None
         return {
@@ -235,14 +256,18 @@ class Index:
             return cls(
                 documents={document.id: document for document in documents},
                 keys=tuple(line.pop("key") for line in passages),
-                passages=tuple(Passage(**line) for line in passages),
+                passages=tuple(
+                    Passage(**{**line, "sentences": tuple((start, end) for start, end in line["sentences"])})
+                    for line in passages
+                ),
                 vectors=faiss.read_index(str(here / "vectors.faiss")),
+                sentence_vectors=np.load(here / "sentences.npy", mmap_mode="r", allow_pickle=False),
                 lexical=Lexical.load(here / "bm25"),
                 sources=tuple(SourceFile(**line) for line in _read_lines(here / "sources.jsonl")),
                 corpus=folder / manifest["corpus"] if manifest["corpus"] else None,
                 model=manifest["model"],
                 fingerprint=manifest["fingerprint"],
-                background=manifest["background"],
+                background=(manifest["background"][0], manifest["background"][1]),
                 generation=generation.id,
             )
         except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
@@ -277,6 +302,7 @@ class Index:
         return Candidates(
             rows=rows,
             dense=self._cosines(vector, rows),
+            sentence=self._best_sentences(vector, rows),
             lexical=words[rows],
             dense_rank=_ranks(rows, nearest),
             lexical_rank=_ranks(rows, matching),
@@ -299,6 +325,22 @@ class Index:
         vectors = self.vectors.reconstruct_batch(rows).astype(np.float64)
         cosines: np.ndarray = np.round(vectors @ vector.astype(np.float64), _DECIMALS)
         return cosines
+
+    def _best_sentences(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        first, end = self._first_sentence[rows], self._first_sentence[rows + 1]
+        at = np.concatenate([np.arange(f, e) for f, e in zip(first, end, strict=True)])
+        cosines = self.sentence_vectors[at].astype(np.float64) @ vector.astype(np.float64)
+        best: np.ndarray = np.maximum.reduceat(cosines, np.cumsum(end - first) - (end - first))
+        return np.round(best, _DECIMALS)
+
+    def vectors_of_sentences(self, row: int) -> np.ndarray:
+        """(n, d) float16: one for each sentence of the passage at `row`, in order."""
+        return self.sentence_vectors[self._first_sentence[row] : self._first_sentence[row + 1]]
+
+    def sentence_cosines(self, vector: np.ndarray, row: int) -> np.ndarray:
+        """(n,) float64: the cosine of each sentence of the passage at `row` with `vector`, in order."""
+        cosines: np.ndarray = self.vectors_of_sentences(row).astype(np.float64) @ vector.astype(np.float64)
+        return np.round(cosines, _DECIMALS)
 
     # Documents
 
@@ -350,15 +392,69 @@ def _usable(folder: Path, encoder: Encoder, config: Config) -> Index | None:
     return index
 
 
-def _vectors(keys: Sequence[str], texts: Sequence[str], encoder: Encoder, known: Index | None) -> np.ndarray:
-    """(passages, d) float32, each distinct text embedded once, and only if `known` has no vector for it."""
-    rows = {key: row for row, key in enumerate(known.keys)} if known else {}
-    fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
-    made = dict(zip(fresh, encoder.encode_passages(list(fresh.values()), progress=sys.stderr.isatty()), strict=True))
+def _key(passage: Passage, text: str) -> str:
+    """SHA-256 of all that the vectors of a passage and of its sentences depend on."""
+    borders = [(start - passage.start, end - passage.start) for start, end in passage.sentences]
+    return hashlib.sha256(json.dumps([text, borders]).encode()).hexdigest()
+
+
+def _passage_vectors(
+    keys: Sequence[str],
+    cuts: Sequence[tuple[Passage, str]],
+    encoder: Encoder,
+    heading_weight: float,
+    known: Index | None,
+    kept: Mapping[str, int],
+) -> np.ndarray:
+    """(passages, d) float32, unit length: the indexed text's vector plus `heading_weight` times that of title and
+    section alone, which say what the passage is about. Those of `known` at the rows `kept` are taken from it.
+    """
+    texts = [text for _, text in cuts]
+    headings = [text[: passage.start - passage.end].strip() for passage, text in cuts]
+    fresh = [row for row, key in enumerate(keys) if key not in kept]
+    made = _embed((text for row in fresh for text in (texts[row], headings[row]) if text), encoder)
     vectors = np.empty((len(keys), encoder.dimension), dtype=np.float32)
-    for at, key in enumerate(keys):
-        vectors[at] = made[key] if key in made else known.vectors.reconstruct(rows[key])  # type: ignore[union-attr]
+    for row, key in enumerate(keys):
+        if known and key in kept:
+            vectors[row] = known.vectors.reconstruct(kept[key])
+        else:
+            blended = made[texts[row]] + (heading_weight * made[headings[row]] if headings[row] else 0)
+            vectors[row] = blended / np.linalg.norm(blended)
     return vectors
+
+
+def _sentence_vectors(
+    keys: Sequence[str],
+    passages: Sequence[Passage],
+    documents: Mapping[str, Document],
+    encoder: Encoder,
+    known: Index | None,
+    kept: Mapping[str, int],
+) -> np.ndarray:
+    """(sentences, d) float16; those of `known` at the rows `kept` are taken from it."""
+    blocks = [[documents[p.document].text[start:end] for start, end in p.sentences] for p in passages]
+    made = _embed((text for key, block in zip(keys, blocks, strict=True) if key not in kept for text in block), encoder)
+    rows = [
+        known.vectors_of_sentences(kept[key]) if known and key in kept else np.stack([made[text] for text in block])
+        for key, block in zip(keys, blocks, strict=True)
+    ]
+    return np.concatenate(rows).astype(np.float16)
+
+
+def _embed(texts: Iterable[str], encoder: Encoder) -> dict[str, np.ndarray]:
+    """Each distinct text with its vector."""
+    distinct = list(dict.fromkeys(texts))
+    return dict(zip(distinct, encoder.encode_passages(distinct, progress=sys.stderr.isatty()), strict=True))
+
+
+def _background(vectors: Any, sentence_vectors: np.ndarray, encoder: Encoder) -> tuple[float, float]:
+    questions = np.stack([encoder.encode_query(question) for question in common_questions()])
+    passages, _ = vectors.search(questions, 1)
+    best = np.full(len(questions), -1.0)
+    for first in range(0, len(sentence_vectors), _BLOCK):
+        block = sentence_vectors[first : first + _BLOCK].astype(np.float32)
+        best = np.maximum(best, (block @ questions.T).max(axis=0))
+    return round(float(passages.mean()), _DECIMALS), round(float(best.mean()), _DECIMALS)
 
 
 def _best(scores: np.ndarray, k: int) -> np.ndarray:

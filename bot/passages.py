@@ -33,13 +33,17 @@ _IN_SENTENCE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A verbatim slice of a document: ``document.text[start:end]``, offsets in characters, and the row of
-    its section in ``document.sections``."""
+    """A verbatim slice of a document: ``document.text[start:end]``, offsets in characters.
+
+    section: the row of its section in ``document.sections``. sentences: (start, end) of each in the document, in
+    order; a part of one, where a sentence is longer than a passage may be.
+    """
 
     document: str
     start: int
     end: int
     section: int
+    sentences: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,8 @@ def cut(document: Document, encoder: Encoder, size: PassageSize) -> list[tuple[P
         prefix = _prefix(document, section, encoder, encoder.window - size.max_tokens)
         for pieces in _pack(list(_pieces(document.text, section, encoder, size)), size):
             for fitting in _fit(document.text, pieces, prefix, encoder):
-                passage = Passage(document.id, fitting[0].start, fitting[-1].end, row)
+                spans = tuple((piece.start, piece.end) for piece in fitting)
+                passage = Passage(document.id, spans[0][0], spans[-1][1], row, spans)
                 passages.append((passage, prefix + document.text[passage.start : passage.end]))
     return passages
 

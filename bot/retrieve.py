@@ -11,7 +11,7 @@ import numpy as np
 from bot.config import Config
 from bot.documents import Document
 from bot.embed import Encoder
-from bot.index import Index
+from bot.index import Candidates, Index
 from bot.lexical import terms
 from bot.passages import Passage
 from bot.query import Query
@@ -23,7 +23,7 @@ class Hit:
     """A passage that was found, and why.
 
     rank: from 1. row: of the passage in the index. origin: the document it is a slice of. score: the fused
-    one, comparable across questions. dense: cosine. lexical: BM25. Their ranks are None where the passage is
+    one, comparable across questions. dense: cosine. sentence: that of its best sentence. lexical: BM25. The ranks are None where the passage is
     not among that list's best.
     """
 
@@ -33,6 +33,7 @@ class Hit:
     origin: Document
     score: float
     dense: float
+    sentence: float
     lexical: float
     dense_rank: int | None
     lexical_rank: int | None
@@ -77,6 +78,7 @@ class Hit:
             "text": self.text,
             "score": self.score,
             "dense": self.dense,
+            "sentence": self.sentence,
             "lexical": self.lexical,
             "dense_rank": self.dense_rank,
             "lexical_rank": self.lexical_rank,
@@ -126,7 +128,7 @@ def retrieve(query: Query, index: Index, encoder: Encoder, config: Config, k: in
         words = tuple(terms(query.searched_for))
         known = index.lexical.known(words)
         candidates = index.search(vector, known, max(k, config.ranking.candidates))
-        scores = fuse(candidates.dense, candidates.lexical, len(known), config)
+        scores = fuse(candidates, len(known), config)
         order = np.lexsort((candidates.rows, -scores))[:k]
         found = tuple(
             Hit(
@@ -136,6 +138,7 @@ def retrieve(query: Query, index: Index, encoder: Encoder, config: Config, k: in
                 origin=index.documents[passage.document],
                 score=float(scores[at]),
                 dense=float(candidates.dense[at]),
+                sentence=float(candidates.sentence[at]),
                 lexical=round(float(candidates.lexical[at]), 6),
                 dense_rank=int(candidates.dense_rank[at]) or None,
                 lexical_rank=int(candidates.lexical_rank[at]) or None,
@@ -145,12 +148,16 @@ def retrieve(query: Query, index: Index, encoder: Encoder, config: Config, k: in
     return Hits(query, vector, words, found, timings)
 
 
-def fuse(dense: np.ndarray, lexical: np.ndarray, known_terms: int, config: Config) -> np.ndarray:
-    """``cosine + weight · BM25 · min(1, cap / n)``: float64, in the order given.
+def fuse(candidates: Candidates, known_terms: int, config: Config) -> np.ndarray:
+    """``(passage + s · sentence) / (1 + s) + w · BM25 · min(1, cap / n)``: float64, in the order given.
 
-    BM25 grows with the number of terms that are matched; the cap on `n`, the query's distinct known terms,
-    keeps a long message from drowning the cosine. Rounded, so that equal passages tie.
+    The cosine of the best sentence finds what a passage on several things says in passing. BM25 grows with the
+    number of terms that are matched; the cap on `n`, the query's distinct known terms, keeps a long message from
+    drowning the cosines. Rounded, so that equal passages tie.
     """
-    share = config.ranking.lexical_weight * min(1.0, config.ranking.lexical_terms / max(known_terms, 1))
-    fused: np.ndarray = np.round(dense + share * lexical.astype(np.float64), 6)
+    ranking = config.ranking
+    weight = ranking.sentence_weight
+    meaning = (candidates.dense + weight * candidates.sentence) / (1 + weight)
+    words = ranking.lexical_weight * min(1.0, ranking.lexical_terms / max(known_terms, 1)) * candidates.lexical
+    fused: np.ndarray = np.round(meaning + words.astype(np.float64), 6)
     return fused

@@ -246,7 +246,7 @@ def test_search_never_refuses_and_shows_every_score(bot: Bot) -> None:
     made = found.to_dict()
     assert list(made) == ["query", "searched_for", "hits", "timings_ms"]
     names = ["rank", "document", "title", "section", "page", "start", "end", "text"]
-    assert list(made["hits"][0]) == [*names, "score", "dense", "lexical", "dense_rank", "lexical_rank"]
+    assert list(made["hits"][0]) == [*names, "score", "dense", "sentence", "lexical", "dense_rank", "lexical_rank"]
 
 
 @pytest.mark.parametrize("k", [0, -1, 1001, True, "3", None])

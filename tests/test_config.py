@@ -65,6 +65,6 @@ def test_the_fingerprint_changes_with_what_shapes_an_index_and_with_nothing_else
     base = Config().fingerprint()
     assert Config(passages=PassageSize(max_tokens=100)).fingerprint() != base
     assert Config(model=ModelChoice(query_prompt="query: ")).fingerprint() != base
-    assert Config(ranking=Ranking(k1=1.2)).fingerprint() != base
+    assert Config(ranking=Ranking(k1=1.3)).fingerprint() != base
     assert Config(ranking=Ranking(lexical_weight=0.2)).fingerprint() == base
     assert Config(model=ModelChoice(batch_size=1, device="cuda")).fingerprint() == base

@@ -60,6 +60,8 @@ def test_survives_the_disk(tmp_path: Path, corpus: Path) -> None:
     assert loaded.documents == built.documents
     assert loaded.passages == built.passages
     assert loaded.keys == built.keys
+    assert loaded.background == built.background
+    np.testing.assert_array_equal(loaded.sentence_vectors, built.sentence_vectors)
     assert loaded.sources == built.sources
     np.testing.assert_array_equal(
         loaded.vectors.reconstruct_n(0, len(loaded.passages)), built.vectors.reconstruct_n(0, len(built.passages))
@@ -73,7 +75,8 @@ def test_an_update_embeds_only_what_changed_and_says_so(tmp_path: Path, corpus: 
     folder = tmp_path / "index"
     first = Index.update(folder, corpus, encoder, CONFIG)
     assert (first.added, first.changed, first.removed, first.unchanged) == (("a.txt", "b.md"), (), (), 0)
-    assert first.embedded == len(encoder.embedded) == first.passages
+    assert first.embedded == first.passages == 2
+    assert len(encoder.embedded) == 2 + 2 + 5, "each passage, each heading and each sentence"
 
     encoder.embedded.clear()
     again = Index.update(folder, corpus, encoder, CONFIG)
@@ -85,7 +88,9 @@ def test_an_update_embeds_only_what_changed_and_says_so(tmp_path: Path, corpus: 
     (corpus / "a.txt").unlink()
     changed = Index.update(folder, corpus, encoder, CONFIG)
     assert (changed.added, changed.changed, changed.removed) == (("c.txt",), ("b.md",), ("a.txt",))
-    assert len(encoder.embedded) == changed.embedded == 2
+    assert changed.embedded == 2
+    assert "We open at nine." in encoder.embedded
+    assert not any("dreams" in text for text in encoder.embedded)
     assert "a.txt" not in Index.load(folder).documents
 
 
@@ -137,6 +142,8 @@ def test_search_finds_what_numpy_finds(texts: list[str], k: int) -> None:
     found = index.search(vector, known, k)
     assert found.rows.tolist() == sorted({*nearest, *matching})
     np.testing.assert_allclose(found.dense, cosines[found.rows])
+    best = [encoder.encode_passages([texts[row]]) @ vector for row in found.rows]  # each text is one sentence
+    np.testing.assert_allclose(found.sentence, np.ravel(best), atol=2e-3)
     np.testing.assert_array_equal(found.lexical, words[found.rows])
     assert found.dense_rank.tolist() == [nearest.index(row) + 1 if row in nearest else 0 for row in found.rows]
     assert found.lexical_rank.tolist() == [matching.index(row) + 1 if row in matching else 0 for row in found.rows]
@@ -150,6 +157,16 @@ def index_of(texts: list[str], encoder: WordEncoder) -> Index:
         for n, text in enumerate(texts)
     )
     return Index.build(Corpus(documents, (), (), ()), None, encoder, CONFIG)
+
+
+def test_sentence_vectors_are_those_of_the_sentences(corpus: Path) -> None:
+    encoder = WordEncoder()
+    index = Index.build(read_corpus(corpus, CONFIG.corpus), corpus, encoder, CONFIG)
+    question = encoder.encode_query("vivid dreams")
+    for row, passage in enumerate(index.passages):
+        text = index.documents[passage.document].text
+        alone = encoder.encode_passages([text[start:end] for start, end in passage.sentences])
+        np.testing.assert_allclose(index.sentence_cosines(question, row), alone @ question, atol=2e-3)
 
 
 # Damage
