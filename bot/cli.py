@@ -1,4 +1,4 @@
-"""The commands: ``bot index | ask | search | show | check | serve``.
+"""The commands: ``bot index | ask | search | show | check | eval | calibrate | serve``.
 
 Results go to standard output, everything else to standard error. Exit status: 0 done (a refusal is
 done), 2 a problem that the user can mend, 1 a defect of ours (with its traceback). Nothing heavy is imported
@@ -89,6 +89,27 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--end", type=int, metavar="N", help="the character after the last one")
 
     command("check", _check, "verify the index: hashes, slices, model, settings and source files")
+
+    evaluate = command("eval", _eval, "measure retrieval, refusal and highlights over a dataset")
+    evaluate.add_argument("dataset", type=Path, metavar="DATASET", help="its folder, or your own questions.jsonl")
+    evaluate.add_argument("--queries", type=Path, metavar="FILE", help="other questions with the same ids")
+    evaluate.add_argument("--run", type=Path, metavar="FILE", dest="run_file", help="write the rankings as a TREC run")
+    evaluate.add_argument("--qrels", type=Path, metavar="FILE", help="write the judgements as TREC qrels")
+    evaluate.add_argument("--compare", type=Path, metavar="RUN", help="an earlier run: what changed, and by chance?")
+    evaluate.add_argument("--html", type=Path, metavar="FILE", help="write a report, complete in one file")
+    calibrate = command("calibrate", _calibrate, "fit the confidence to datasets")
+    calibrate.add_argument("datasets", type=Path, nargs="+", metavar="DATASET")
+    calibrate.add_argument("--output", type=Path, metavar="FILE", help="where the calibration goes")
+    for measuring in (evaluate, calibrate):
+        measuring.add_argument(
+            "--unanswerable",
+            type=Path,
+            metavar="FILE",
+            action="append",
+            default=[],
+            help="more questions that the documents cannot answer; may be given again",
+        )
+        measuring.add_argument("--cache", type=Path, metavar="DIR", help="keeps indexes (default: .cache/plainquote/)")
 
     serve = command("serve", _serve, "serve the web chat")
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
@@ -229,6 +250,58 @@ def _check(options: argparse.Namespace) -> int:
         )
     if result.problems:
         raise IndexUnusable(f"{len(result.problems)} problems in the index", remedy="Build it again: bot index")
+    return 0
+
+
+def _eval(options: argparse.Namespace) -> int:
+    from bot import report
+    from bot.evaluate import evaluate
+    from bot.evaluation.trec import write_qrels, write_run
+
+    for path in filter(None, (options.run_file, options.qrels, options.html)):
+        if not path.parent.is_dir():  # known before the minutes that measuring takes
+            raise UsageError(f"there is no folder {path.parent}", remedy="Check the path, or create the folder.")
+    result = evaluate(
+        options.dataset,
+        _config(options),
+        corpus=options.corpus or DEFAULT_CORPUS,
+        cache=options.cache,
+        queries=options.queries,
+        unanswerable=options.unanswerable,
+        run=options.compare,
+    )
+    if options.run_file:
+        write_run(options.run_file, result.rankings)
+    if options.qrels:
+        write_qrels(options.qrels, result.dataset.judgements)
+    if options.html:
+        with _writer(options.html) as write:
+            write(report.html(result))
+    if options.json:
+        _print_json(result.to_dict())
+    else:
+        _print(report.text(result))
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from bot import report
+    from bot.evaluation.calibrate import calibrate
+
+    result = calibrate(
+        options.datasets,
+        _config(options),
+        corpus=options.corpus or DEFAULT_CORPUS,
+        cache=options.cache,
+        unanswerable=options.unanswerable,
+    ).to_dict()
+    if options.output:
+        with _writer(options.output) as write:
+            write(json.dumps(result, indent=2) + "\n")
+    if options.json:
+        _print_json(result)
+    else:
+        _print(report.calibration(result))
     return 0
 
 

@@ -22,9 +22,9 @@ from bot.timings import Timings
 class Hit:
     """A passage that was found, and why.
 
-    rank: from 1. row: of the passage in the index. origin: the document it is a slice of. score: the fused
-    one, comparable across questions. dense: cosine. sentence: that of its best sentence. lexical: BM25. The ranks are None where the passage is
-    not among that list's best.
+    rank: from 1. row: of the passage in the index. origin: the document it is a slice of. score: the fused one,
+    comparable across questions. dense: cosine. sentence: that of its best sentence. lexical: BM25. The ranks are
+    None where the passage is not among that list's best.
     """
 
     rank: int

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import pytest
 from bot.bot import Bot
 from bot.config import Config, ModelChoice
 from bot.embed import Encoder, load_encoder
+from bot.index import Index
 
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "corpus"
@@ -52,6 +56,24 @@ def _direction(word: str, dimension: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=dimension)
 
 
+@contextlib.contextmanager
+def serving(corpus: Path, folder: Path, encoder: Encoder, **environment: str) -> Iterator[str]:
+    """`app.py` over an index of `corpus` in `folder`, in a process of its own; its address."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        Index.update(folder, corpus, encoder, Config.load())
+        command = [sys.executable, ROOT / "app.py", "--index", folder, "--port", "0"]
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as app:
+            assert app.stderr is not None
+            try:
+                line = next((line for line in app.stderr if "Plainquote is at" in line), "it did not start")
+                yield line.split()[-1]
+            finally:
+                app.terminate()
+                app.stderr.read()
+
+
 @pytest.fixture
 def words() -> WordEncoder:
     return WordEncoder()
@@ -66,3 +88,10 @@ def encoder() -> Encoder:
 def bot(encoder: Encoder) -> Bot:
     """The real thing over the shipped corpus, in memory."""
     return Bot.from_corpus(CORPUS, config=Config())
+
+
+@pytest.fixture(scope="session")
+def site(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the web app over the shipped corpus."""
+    with serving(CORPUS, tmp_path_factory.mktemp("site") / "index", encoder) as address:
+        yield address

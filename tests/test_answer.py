@@ -127,10 +127,10 @@ FILLER = "The clinic has a garden. Visitors may sit there at any time of the day
 def make(tmp_path: Path, bot: Bot) -> Callable[..., Bot]:
     """A bot over files that the test writes; the real model."""
 
-    def made(config: Config = Config(), **files: str) -> Bot:
+    def made(config: Config | None = None, **files: str) -> Bot:
         for name, text in files.items():
             (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
-        return Bot.from_corpus(tmp_path, config=config)
+        return Bot.from_corpus(tmp_path, config=config or Config())
 
     return made
 

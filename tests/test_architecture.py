@@ -76,4 +76,9 @@ def test_libraries_stay_in_their_rooms(path: Path) -> None:
 
 
 def test_the_corpus_holds_documents_and_nothing_else() -> None:
-    assert {path.suffix for path in (ROOT / "corpus").rglob("*") if path.is_file()} <= {".txt", ".md", ".jsonl", ".toml"}
+    assert {path.suffix for path in (ROOT / "corpus").rglob("*") if path.is_file()} <= {
+        ".txt",
+        ".md",
+        ".jsonl",
+        ".toml",
+    }

@@ -15,7 +15,9 @@ from bot.bot import Bot
 from bot.cli import main
 
 DOCUMENT = "ketamine-for-chronic-pain.txt"
-HOSTILE = "Hello\x1b[31m red \x1b]0;owned\x07 \u202eback \x9b2J pain\r\nrelief <b>x</b> ![i](http://evil.example/x.png)\n"
+HOSTILE = (
+    "Hello\x1b[31m red \x1b]0;owned\x07 \u202eback \x9b2J pain\r\nrelief <b>x</b> ![i](http://evil.example/x.png)\n"
+)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +81,7 @@ def test_ask_prints_the_contract_and_nothing_else(run: Run) -> None:
 
 
 def test_every_quote_is_what_show_prints_byte_for_byte(index: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    for question in ("side effects", "Which conditions can it be used for?", "how long does it last"):
+    for question in ("side effects", "Which conditions can it be used for?", "How long does the relief last?"):
         main(["ask", question, "--json", "--index", str(index)])
         quotes = json.loads(capfdbinary.readouterr().out)["quotes"]
         assert quotes

@@ -319,8 +319,7 @@ def test_a_build_that_fails_at_any_step_leaves_the_old_index_answering(
             try:
                 Index.update(folder, corpus, WordEncoder(), CONFIG)
             except IndexUnusable as error:
-                assert "No space left" in error.problem
-                failed += 1
+                failed += "No space left" in error.problem
             else:
                 break
         if answers(folder) != before:

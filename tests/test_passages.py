@@ -1,3 +1,4 @@
+import itertools
 import random
 
 import pytest
@@ -30,9 +31,7 @@ texts = st.lists(
 def documents(draw: st.DrawFn) -> Document:
     text = draw(texts.filter(lambda text: "\ud800" not in text and text.strip()))
     borders = sorted({0, len(text), *draw(st.lists(st.integers(0, len(text)), max_size=3))})
-    sections = tuple(
-        Section(start, end, (draw(st.text(max_size=20)),)) for start, end in zip(borders, borders[1:], strict=False)
-    )
+    sections = tuple(Section(start, end, (draw(st.text(max_size=20)),)) for start, end in itertools.pairwise(borders))
     return Document(id="a", text=text, title=draw(st.text(max_size=60)), sections=sections, source="a", metadata={})
 
 

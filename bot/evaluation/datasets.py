@@ -315,7 +315,7 @@ def _labelled(file: Path) -> tuple[Labelled, ...]:
 
 def _label(where: str, record: Mapping[str, Any]) -> Labelled | None:
     id, question, context = _id(where, record), record.get("question"), record.get("context")
-    if not isinstance(question, str) or not isinstance(context, str):
+    if not isinstance(question, str) or not isinstance(context, str) or not context.strip():
         _malformed(where, 'it needs "question" and "context"')
     try:
         answers = [(answer["start"], answer["start"] + len(answer["text"])) for answer in record["answers"]]
@@ -330,7 +330,7 @@ def _label(where: str, record: Mapping[str, Any]) -> Labelled | None:
         _malformed(where, "a sentence is outside the context")
     if record.get("is_impossible") or not (answers or marked):
         return None
-    return Labelled(id, question, context, (*answers, *marked), tuple(sentences) if sentences is not None else None)
+    return Labelled(id, question, context, (*answers, *marked), tuple(sentences) if sentences else None)
 
 
 def _id(where: str, record: Mapping[str, Any]) -> str:
@@ -367,5 +367,3 @@ def _lines(file: Path) -> Iterator[str]:
 
 def _malformed(where: str, problem: str) -> NoReturn:
     raise UsageError(f"{where} is malformed: {problem}", remedy="Mend that line; docs/evaluation.md has the format.")
-
-

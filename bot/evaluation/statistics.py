@@ -17,15 +17,15 @@ _AT_ONCE = 500
 Interval = tuple[float, float]
 
 
-def bootstrap(values: np.ndarray) -> np.ndarray:
-    """95% percentile intervals of the mean over questions.
+def bootstrap(values: np.ndarray) -> list[Interval]:
+    """The 95% percentile interval of each metric's mean over questions.
 
-    values: (questions, metrics). Returns (metrics, 2). Each resample draws as many questions with
+    values: (questions, metrics). Each resample draws as many questions with
     replacement. Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13.
     """
     counts = _resamples(len(values), np.random.default_rng(SEED))
     means = counts @ values / len(values)
-    return _interval(means)
+    return _intervals(means)
 
 
 def bootstrap_share(part: np.ndarray, whole: np.ndarray) -> Interval:
@@ -33,7 +33,7 @@ def bootstrap_share(part: np.ndarray, whole: np.ndarray) -> Interval:
     counts = _resamples(len(whole), np.random.default_rng(SEED))
     wholes = counts @ whole
     some = wholes > 0
-    return _pair(_interval((counts @ part)[some, None] / wholes[some, None])) if some.any() else (0.0, 0.0)
+    return _intervals((counts @ part)[some, None] / wholes[some, None])[0] if some.any() else (0.0, 0.0)
 
 
 def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
@@ -56,7 +56,7 @@ def bootstrap_auroc(positive: np.ndarray, negative: np.ndarray) -> Interval:
         before = np.concatenate([np.zeros((size, 1)), drawn], axis=1)
         won = (before[:, left] + before[:, right]) / 2
         values.append((counts * won).sum(axis=1) / (len(positive) * len(negative)))
-    return _pair(_interval(np.concatenate(values)[:, None]))
+    return _intervals(np.concatenate(values)[:, None])[0]
 
 
 def randomisation(differences: np.ndarray) -> np.ndarray:
@@ -137,10 +137,6 @@ def _chunks(total: int) -> list[int]:
     return [_AT_ONCE] * (total // _AT_ONCE)
 
 
-def _interval(samples: np.ndarray) -> np.ndarray:
-    bounds: np.ndarray = np.percentile(samples, _LEVELS, axis=0).T
-    return bounds
-
-
-def _pair(bounds: np.ndarray) -> Interval:
-    return float(bounds[0, 0]), float(bounds[0, 1])
+def _intervals(samples: np.ndarray) -> list[Interval]:
+    """One for each column."""
+    return [(float(low), float(high)) for low, high in np.percentile(samples, _LEVELS, axis=0).T]

@@ -37,7 +37,9 @@ def write_run(path: Path, rankings: Mapping[str, Ranking]) -> None:
 
 def write_qrels(path: Path, judgements: Mapping[str, Mapping[str, int]]) -> None:
     """``qid 0 docid grade`` a line, ids escaped as in a run."""
-    lines = [f"{_safe(q)} 0 {_safe(item)} {grade}\n" for q, judged in judgements.items() for item, grade in judged.items()]
+    lines = [
+        f"{_safe(q)} 0 {_safe(item)} {grade}\n" for q, judged in judgements.items() for item, grade in judged.items()
+    ]
     _write(path, lines)
 
 

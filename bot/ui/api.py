@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.events import api
 
 from bot.answer import Answer
 from bot.bot import Bot
@@ -26,8 +27,8 @@ def add_endpoints(bot: Bot) -> None:
         """The k passages that match best, with their scores, best first. Never refuses."""
         return _told(lambda: bot.search(query, k))
 
-    gr.api(ask, api_name="ask", concurrency_id="ask")
-    gr.api(search, api_name="search", concurrency_id="ask")
+    api(ask, api_name="ask", concurrency_id="ask")
+    api(search, api_name="search", concurrency_id="ask")
 
 
 def _texts(history: object) -> list[str]:

@@ -48,7 +48,7 @@ def create_app(bot: Bot) -> FastAPI:
         return HTMLResponse(render.source_page(document, *place, say))
 
     app.add_middleware(SecurityHeaders)
-    return gr.mount_gradio_app(
+    mounted: FastAPI = gr.mount_gradio_app(
         app,
         chat.build(bot),
         path="/",
@@ -63,6 +63,7 @@ def create_app(bot: Bot) -> FastAPI:
         show_error=False,
         max_file_size=1,  # nobody uploads anything here
     )
+    return mounted
 
 
 def _range(start: str | None, end: str | None) -> tuple[int, int] | None:

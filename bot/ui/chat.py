@@ -62,6 +62,7 @@ def build(bot: Bot) -> gr.Blocks:
     def ask_words(conversation: Conversation, clicked: gr.EventData) -> Iterator[Update]:
         yield from replies(bot, clicked.question, conversation)
 
+    page: gr.Blocks
     with gr.Blocks(title=text["page_title"], analytics_enabled=False, fill_width=True) as page:
         header = gr.HTML(
             render.header(starters(bot.index.documents.values()), say), js_on_load=LOG_JS, apply_default_css=False
@@ -89,11 +90,12 @@ def build(bot: Bot) -> gr.Blocks:
         how: dict[str, Any] = {
             "outputs": outputs,
             "api_visibility": "private",
+            "api_name": "chat",  # or Gradio would take "ask" away from the endpoint for programs
             "show_progress": "hidden",
             "concurrency_limit": AT_ONCE,
             "concurrency_id": "ask",
         }
-        asked = [
+        asked: list[Any] = [
             box.submit(ask, [box, turns], **how),
             send.click(ask, [box, turns], js=_FOCUS, **how),
             turns.submit(ask_words, [turns], **how),
