@@ -29,7 +29,10 @@ def test_every_command_is_documented() -> None:
 
 def test_only_commands_that_exist_are_documented() -> None:
     for text in (README, INTERFACES):
-        assert set(re.findall(r"(?:`|^|\$ )bot ([a-z]+)\b", re.sub(r"(?s)```python.*?```", "", text))) <= {*commands(), "import"}
+        assert set(re.findall(r"(?:`|^|\$ )bot ([a-z]+)\b", re.sub(r"(?s)```python.*?```", "", text))) <= {
+            *commands(),
+            "import",
+        }
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
