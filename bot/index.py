@@ -289,13 +289,13 @@ class Index:
 
     # Searching
 
-    def search(self, vector: np.ndarray, known_terms: Sequence[str], k: int) -> Candidates:
+    def search(self, vector: np.ndarray, terms: Sequence[str], k: int) -> Candidates:
         """The best `k` passages by cosine together with the best `k` by BM25 over 0.
 
-        vector: (d,) float32, unit length. known_terms: from ``lexical.known``. Equal scores are ordered by
+        vector: (d,) float32, unit length. terms: the question's, in order, from `bot.lexical`. Equal scores are ordered by
         row, so the same question finds the same passages in the same order.
         """
-        words = self.lexical.scores(known_terms)
+        words = self.lexical.scores(terms)
         nearest = self._nearest(vector, k)
         matching = _best(words, k)
         rows = np.union1d(nearest, matching)

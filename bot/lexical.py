@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,58 @@ def terms(text: str) -> list[str]:
     return [stem(word) for word in content_words(text)]
 
 
+PAIR_WEIGHT = 0.5
+"""How much two neighbouring words count, when a passage has them as neighbours too, beside the words themselves."""
+
+
 class Lexical:
-    """BM25 over passages, in Lucene's form: ``idf · tf / (tf + k1 · (1 - b + b · length / mean length))``
-    with ``idf = ln(1 + (N - df + 0.5) / (df + 0.5))``. Source: Kamphuis et al., "Which BM25 Do You Mean?",
-    ECIR 2020. Scores are 0 or more; 0 where no term is shared.
+    """BM25 over the words of passages, and with a lower weight over their pairs of neighbouring words.
+
+    Lucene's form: ``idf · tf / (tf + k1 · (1 - b + b · length / mean length))`` with
+    ``idf = ln(1 + (N - df + 0.5) / (df + 0.5))``. Source: Kamphuis et al., "Which BM25 Do You Mean?", ECIR 2020.
+    Scores are 0 or more; 0 where no word is shared.
     """
+
+    def __init__(self, words: _Bm25, pairs: _Bm25) -> None:
+        if words.passages != pairs.passages:
+            raise ValueError(f"{words.passages} passages of words and {pairs.passages} of pairs")
+        self._words = words
+        self._pairs = pairs
+        self.passages = words.passages
+
+    @classmethod
+    def build(cls, texts: Iterable[str], *, k1: float, b: float) -> Lexical:
+        passages = [terms(text) for text in texts]
+        return cls(_Bm25.build(passages, k1=k1, b=b), _Bm25.build([_pairs(p) for p in passages], k1=k1, b=b))
+
+    def save(self, folder: Path) -> None:
+        self._words.save(folder / "words")
+        self._pairs.save(folder / "pairs")
+
+    @classmethod
+    def load(cls, folder: Path) -> Lexical:
+        return cls(_Bm25.load(folder / "words"), _Bm25.load(folder / "pairs"))
+
+    def known(self, query: Sequence[str]) -> list[str]:
+        """The distinct terms of `query` that some passage holds, sorted."""
+        return self._words.known(query)
+
+    def idf(self, term: str) -> float:
+        """Inverse document frequency; a term in no passage has the highest, ``ln(1 + 2N + 1)``."""
+        return self._words.idf(term)
+
+    def scores(self, query: Sequence[str]) -> np.ndarray:
+        """(passages,) float32: the score of each passage for `query`, its terms in order; repeats count once."""
+        scores: np.ndarray = self._words.scores(query) + np.float32(PAIR_WEIGHT) * self._pairs.scores(_pairs(query))
+        return scores
+
+
+def _pairs(passage: Sequence[str]) -> list[str]:
+    return [f"{first} {second}" for first, second in pairwise(passage)]
+
+
+class _Bm25:
+    """One bm25s index over lists of terms."""
 
     def __init__(self, bm25: Any) -> None:
         self._bm25 = bm25
@@ -80,8 +128,7 @@ class Lexical:
         self._document_frequency = np.diff(bm25.scores["indptr"])
 
     @classmethod
-    def build(cls, texts: Iterable[str], *, k1: float, b: float) -> Lexical:
-        passages = [terms(text) for text in texts]
+    def build(cls, passages: Sequence[list[str]], *, k1: float, b: float) -> _Bm25:
         if not any(passages):  # nothing but emoji, say: bm25s needs one term, and nobody asks for ""
             passages = [[""]] * len(passages)
         vocabulary = {term: row for row, term in enumerate(sorted(set().union(*passages)))}
@@ -93,21 +140,19 @@ class Lexical:
         self._bm25.save(folder, show_progress=False)
 
     @classmethod
-    def load(cls, folder: Path) -> Lexical:
+    def load(cls, folder: Path) -> _Bm25:
         return cls(_bm25s().BM25.load(folder, show_progress=False))
 
     def known(self, query: Sequence[str]) -> list[str]:
-        """The distinct terms of `query` that some passage holds, sorted."""
         return sorted({term for term in query if term in self._rows})
 
     def idf(self, term: str) -> float:
-        """Inverse document frequency; a term in no passage has the highest, ``ln(1 + 2N + 1)``."""
         row = self._rows.get(term)
         df = 0 if row is None else int(self._document_frequency[row])
         return float(np.log1p((self.passages - df + 0.5) / (df + 0.5)))
 
-    def scores(self, known: Sequence[str]) -> np.ndarray:
-        """(passages,) float32: BM25 of each passage for the distinct terms `known` (see `known()`)."""
+    def scores(self, query: Sequence[str]) -> np.ndarray:
+        known = self.known(query)
         if not known:
             return np.zeros(self.passages, dtype=np.float32)
         scores: np.ndarray = self._bm25.get_scores_from_ids([self._rows[term] for term in known])

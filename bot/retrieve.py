@@ -126,9 +126,8 @@ def retrieve(query: Query, index: Index, encoder: Encoder, config: Config, k: in
         vector = encoder.encode_query(query.searched_for)
     with timings.of("search"):
         words = tuple(terms(query.searched_for))
-        known = index.lexical.known(words)
-        candidates = index.search(vector, known, max(k, config.ranking.candidates))
-        scores = fuse(candidates, len(known), config)
+        candidates = index.search(vector, words, max(k, config.ranking.candidates))
+        scores = fuse(candidates, len(index.lexical.known(words)), config)
         order = np.lexsort((candidates.rows, -scores))[:k]
         found = tuple(
             Hit(

@@ -132,14 +132,14 @@ def test_search_finds_what_numpy_finds(texts: list[str], k: int) -> None:
     encoder = WordEncoder()
     index = index_of(texts, encoder)
     vector = encoder.encode_query("pain and ketamine")
-    known = index.lexical.known(terms("pain and ketamine"))
+    asked = terms("pain and ketamine")
     vectors = index.vectors.reconstruct_n(0, len(texts)).astype(np.float64)
     cosines = np.round(vectors @ vector.astype(np.float64), 6)
-    words = index.lexical.scores(known)
+    words = index.lexical.scores(asked)
     nearest = sorted(range(len(texts)), key=lambda row: (-cosines[row], row))[:k]
     matching = [row for row in sorted(range(len(texts)), key=lambda row: (-words[row], row)) if words[row] > 0][:k]
 
-    found = index.search(vector, known, k)
+    found = index.search(vector, asked, k)
     assert found.rows.tolist() == sorted({*nearest, *matching})
     np.testing.assert_allclose(found.dense, cosines[found.rows])
     best = [encoder.encode_passages([texts[row]]) @ vector for row in found.rows]  # each text is one sentence

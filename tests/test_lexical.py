@@ -1,12 +1,13 @@
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.lexical import Lexical, terms
+from bot.lexical import PAIR_WEIGHT, Lexical, terms
 
 TEXTS = [
     "Ketamine is a drug for pain.",
@@ -17,9 +18,15 @@ TEXTS = [
 ]
 
 
-def bm25(texts: list[str], query: list[str], k1: float, b: float) -> list[float]:
-    """Lucene's BM25 written out from its formula."""
-    documents = [terms(text) for text in texts]
+def bm25(texts: list[str], question: str, k1: float, b: float) -> list[float]:
+    """Lucene's BM25 written out from its formula, over the words and over pairs of neighbours."""
+    words, asked = [terms(text) for text in texts], terms(question)
+    pairs = [list(zip(document, document[1:], strict=False)) for document in words]
+    both = zip(formula(words, asked, k1, b), formula(pairs, [*zip(asked, asked[1:], strict=False)], k1, b), strict=True)
+    return [word + PAIR_WEIGHT * pair for word, pair in both]
+
+
+def formula(documents: list[list[Any]], query: list[Any], k1: float, b: float) -> list[float]:
     mean = sum(map(len, documents)) / len(documents)
     scores = []
     for document in documents:
@@ -37,16 +44,16 @@ def bm25(texts: list[str], query: list[str], k1: float, b: float) -> list[float]
 @pytest.mark.parametrize(("k1", "b"), [(0.9, 0.4), (1.5, 0.75), (0.0, 0.0)])
 def test_scores_follow_the_formula(k1: float, b: float) -> None:
     lexical = Lexical.build(TEXTS, k1=k1, b=b)
-    query = terms("Is 2.5 mg of the drug ketamine good for pain?")
-    np.testing.assert_allclose(lexical.scores(lexical.known(query)), bm25(TEXTS, query, k1, b), rtol=1e-5)
+    question = "Is 2.5 mg of the drug ketamine good for pain?"
+    np.testing.assert_allclose(lexical.scores(terms(question)), bm25(TEXTS, question, k1, b), rtol=1e-5)
 
 
 @given(st.lists(st.text(alphabet="ab c", max_size=12), min_size=1, max_size=8), st.text(alphabet="ab c", max_size=8))
 def test_scores_follow_the_formula_for_any_texts(texts: list[str], question: str) -> None:
     lexical = Lexical.build(texts, k1=0.9, b=0.4)
-    scores = lexical.scores(lexical.known(terms(question)))
+    scores = lexical.scores(terms(question))
     assert scores.shape == (len(texts),)
-    np.testing.assert_allclose(scores, bm25(texts, terms(question), 0.9, 0.4), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(scores, bm25(texts, question, 0.9, 0.4), rtol=1e-5, atol=1e-7)
 
 
 def test_idf_is_highest_for_an_unknown_term() -> None:
@@ -66,9 +73,15 @@ def test_texts_without_a_single_term(texts: list[str], tmp_path: Path) -> None:
 def test_survives_the_disk(tmp_path: Path) -> None:
     lexical = Lexical.build(TEXTS, k1=0.9, b=0.4)
     lexical.save(tmp_path)
-    known = lexical.known(terms("ketamine pain"))
-    assert Lexical.load(tmp_path).known(terms("ketamine pain")) == known
-    np.testing.assert_array_equal(Lexical.load(tmp_path).scores(known), lexical.scores(known))
+    asked = terms("a drug for pain")
+    assert Lexical.load(tmp_path).known(asked) == lexical.known(asked) == ["drug", "pain"]
+    np.testing.assert_array_equal(Lexical.load(tmp_path).scores(asked), lexical.scores(asked))
+
+
+def test_neighbours_count_more_than_words_apart() -> None:
+    lexical = Lexical.build(["sickle cell disease", "cell of a sickle, disease", "other"], k1=0.9, b=0.4)
+    together, apart, _ = lexical.scores(terms("sickle cell disease"))
+    assert together > apart > 0
 
 
 def test_terms_are_folded_stemmed_content_words() -> None:
