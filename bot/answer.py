@@ -186,9 +186,11 @@ def _answer(
 
 def _fresh(hits: Hits, index: Index, config: Config) -> list[Hit]:
     """The hits whose source is as it was when it was indexed."""
-    documents = {hit.document: hit.origin for hit in hits}
-    fresh = {id for id, document in documents.items() if not config.corpus.verify_sources or index.is_current(document)}
-    return [hit for hit in hits if hit.document in fresh]
+    if not config.corpus.verify_sources:
+        return list(hits)
+    sources = {hit.origin.source: hit.origin for hit in hits}
+    fresh = {source for source, document in sources.items() if index.is_current(document)}
+    return [hit for hit in hits if hit.origin.source in fresh]
 
 
 def _by_text(hits: Sequence[Hit]) -> dict[str, list[Hit]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.config import Config
-from bot.documents import read_corpus, source_unchanged
+from bot.documents import read_corpus, recheck
 from bot.embed import load_encoder
 from bot.errors import PlainquoteError
 from bot.index import Index
@@ -49,7 +49,7 @@ def _problems(index: Index, corpus: Path | None, config: Config) -> Iterator[str
         if made != list(index.passages):
             yield "the passages are not the ones that this version cuts from these documents"
     for source in index.sources:
-        if corpus is None or not source_unchanged(corpus, source):
+        if corpus is None or not recheck(corpus, source):
             yield f"{source.path} changed or went since the index was built"
     if corpus is not None and corpus.is_dir():
         known = {source.path for source in index.sources}

@@ -155,23 +155,24 @@ def read_corpus(folder: Path | str, rules: CorpusRules) -> Corpus:
     return _Reading(root, rules).corpus()
 
 
-def source_unchanged(folder: Path, source: SourceFile) -> bool:
-    """Whether the file is still as it was indexed.
+def recheck(folder: Path, source: SourceFile) -> SourceFile | None:
+    """The source, with its modification time as it is now, if the file is still as it was indexed; else None.
 
     Equal size and modification time are taken as proof: to hash every source at every answer would cost too much, and
-    who can set back a file's time can alter the index too. Otherwise the bytes decide. False for a file
+    who can set back a file's time can alter the index too. Otherwise the bytes decide. None for a file
     that is missing, unreadable or no longer a regular file inside the corpus.
     """
     try:
         with _open(_regular(folder, source.path)) as file:
             now = os.fstat(file.fileno())
             if now.st_size != source.size:
-                return False
+                return None
             if now.st_mtime_ns == source.mtime_ns:
-                return True
-            return hashlib.file_digest(file, "sha256").hexdigest() == source.sha256
+                return source
+            same = hashlib.file_digest(file, "sha256").hexdigest() == source.sha256
+            return replace(source, mtime_ns=now.st_mtime_ns) if same else None
     except (OSError, ValueError, Unreadable):  # ValueError: a path with a NUL
-        return False
+        return None
 
 
 def sections(text: str, headings: Iterable[Heading], title: str) -> tuple[Section, ...]:

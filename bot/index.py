@@ -22,7 +22,7 @@ import numpy as np
 
 from bot import generations
 from bot.config import Config
-from bot.documents import Caution, Corpus, Document, Skipped, SourceFile, read_corpus, source_unchanged
+from bot.documents import Caution, Corpus, Document, Skipped, SourceFile, read_corpus, recheck
 from bot.embed import Encoder
 from bot.errors import CorpusError, IndexCorrupt, IndexStale, IndexTooNew, IndexUnusable, UsageError
 from bot.lexical import Lexical
@@ -354,13 +354,16 @@ class Index:
         return self.documents[id]
 
     @cached_property
-    def _source_of(self) -> Mapping[str, SourceFile]:
+    def _source_of(self) -> dict[str, SourceFile]:
         return {source.path: source for source in self.sources}
 
     def is_current(self, document: Document) -> bool:
         """Whether the file that `document` came from is still as it was when it was indexed."""
         source = self._source_of.get(document.source)
-        return bool(self.corpus and source and source_unchanged(self.corpus, source))
+        now = recheck(self.corpus, source) if self.corpus and source else None
+        if now:
+            self._source_of[document.source] = now  # so that a file that was only touched is hashed once
+        return now is not None
 
 
 @cache

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import bot.documents
 from bot.config import CorpusRules
-from bot.documents import Corpus, Document, Section, SourceFile, read_corpus, sections, source_unchanged
+from bot.documents import Corpus, Document, Section, SourceFile, read_corpus, sections, recheck
 from bot.errors import CorpusError
 from bot.loaders import Heading
 
@@ -321,7 +321,7 @@ def test_the_corpus_itself_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     corpus = read_corpus(tmp_path / "link", RULES)
     assert ids(corpus) == ["a.txt"]
-    assert source_unchanged(tmp_path / "link", corpus.sources[0])
+    assert recheck(tmp_path / "link", corpus.sources[0])
 
 
 def test_pipes_and_sockets_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -461,28 +461,28 @@ def test_a_source_is_unchanged_until_its_bytes_are_not(tmp_path: Path) -> None:
     (source,) = write(tmp_path, {"sub/a.txt": "text"}).sources
     path = tmp_path / "sub" / "a.txt"
     assert source == SourceFile("sub/a.txt", 4, path.stat().st_mtime_ns, hashlib.sha256(b"text").hexdigest())
-    assert source_unchanged(tmp_path, source)
+    assert recheck(tmp_path, source)
     os.utime(path, ns=(0, 0))
-    assert source_unchanged(tmp_path, source)
+    assert recheck(tmp_path, source)
     path.write_text("text!")
-    assert not source_unchanged(tmp_path, source)
+    assert not recheck(tmp_path, source)
     path.write_text("TEXT")
     os.utime(path, ns=(0, 0))
-    assert not source_unchanged(tmp_path, source)
+    assert not recheck(tmp_path, source)
     path.unlink()
-    assert not source_unchanged(tmp_path, source)
+    assert not recheck(tmp_path, source)
     os.mkfifo(path)
-    assert not source_unchanged(tmp_path, source)
+    assert not recheck(tmp_path, source)
 
 
 def test_a_source_outside_the_corpus_is_not_looked_at(tmp_path: Path) -> None:
     (source,) = write(tmp_path / "corpus", {"a.txt": "text"}).sources
     (tmp_path / "corpus" / "a.txt").rename(tmp_path / "b.txt")
     (tmp_path / "corpus" / "a.txt").symlink_to(tmp_path / "b.txt")
-    assert not source_unchanged(tmp_path / "corpus", source)
+    assert not recheck(tmp_path / "corpus", source)
     for path in ("../b.txt", str(tmp_path / "b.txt"), "a\0.txt", ""):
         outside = SourceFile(path, source.size, source.mtime_ns, source.sha256)
-        assert not source_unchanged(tmp_path / "corpus", outside)
+        assert not recheck(tmp_path / "corpus", outside)
 
 
 def test_nothing_heavy_is_imported() -> None:
