@@ -67,9 +67,9 @@ class Ranking:
 
     candidates: int = 100
     heading_weight: float = 0.4
-    sentence_weight: float = 0.4
-    lexical_weight: float = 0.04
-    lexical_terms: int = 3
+    sentence_weight: float = 0.25
+    lexical_weight: float = 0.03
+    lexical_terms: int = 4
     k1: float = 1.2
     b: float = 0.75
 

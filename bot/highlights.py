@@ -11,8 +11,9 @@ from bot.index import Index
 from bot.lexical import Lexical, terms
 from bot.retrieve import Hit, Hits
 
-LEXICAL_WEIGHT = 0.5
-POSITION_WEIGHT = 0.05
+LEXICAL_WEIGHT = 0.3
+LENGTH_WEIGHT = 0.06
+POSITION_WEIGHT = 0.1
 MARGIN = 0.1
 """A sentence that scores this much less than the best one of its quote is not highlighted."""
 MOST = 3
@@ -44,14 +45,15 @@ def score(texts: Sequence[str], cosines: np.ndarray, question_terms: Sequence[st
     """How well each sentence of a passage answers: (n,) float64, higher is better.
 
     Its cosine with the question, (n,), plus the idf-weighted share of the question's words that it holds, plus a
-    little for standing early.
+    little for saying more (the logarithm of its characters) and for standing early. docs/evaluation.md compares.
     """
     weights = {term: lexical.idf(term) for term in sorted(set(question_terms))}
     total = sum(weights.values()) or 1.0
     held = [set(terms(text)) for text in texts]
     shares = np.array([sum(weight for term, weight in weights.items() if term in own) for own in held]) / total
     early = -POSITION_WEIGHT * np.linspace(0, 1, len(texts))
-    scores: np.ndarray = np.round(cosines + LEXICAL_WEIGHT * shares + early, 6)
+    length = LENGTH_WEIGHT * np.log([max(1, len(text)) for text in texts])
+    scores: np.ndarray = np.round(cosines + LEXICAL_WEIGHT * shares + length + early, 6)
     return scores
 
 

@@ -271,7 +271,8 @@ class Index:
                 generation=generation.id,
             )
         except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
-            raise IndexCorrupt(f"the index in {here} is damaged: {error}", remedy=generations.REBUILD) from error
+            problem = f"the index in {here} is damaged: {error}"
+            raise IndexCorrupt(problem, remedy=generations.REBUILD) from error
 
     def check_made_by(self, encoder: Encoder, config: Config) -> None:
         """Raises IndexStale if the index was made by another model or with other settings."""
@@ -292,8 +293,8 @@ class Index:
     def search(self, vector: np.ndarray, terms: Sequence[str], k: int) -> Candidates:
         """The best `k` passages by cosine together with the best `k` by BM25 over 0.
 
-        vector: (d,) float32, unit length. terms: the question's, in order, from `bot.lexical`. Equal scores are ordered by
-        row, so the same question finds the same passages in the same order.
+        vector: (d,) float32, unit length. terms: the question's, in order, from `bot.lexical`. Equal scores are
+        ordered by row, so the same question finds the same passages in the same order.
         """
         words = self.lexical.scores(terms)
         nearest = self._nearest(vector, k)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import bot.documents
 from bot.config import CorpusRules
-from bot.documents import Corpus, Document, Section, SourceFile, read_corpus, sections, recheck
+from bot.documents import Corpus, Document, Section, SourceFile, read_corpus, recheck, sections
 from bot.errors import CorpusError
 from bot.loaders import Heading
 

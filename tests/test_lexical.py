@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ TEXTS = [
 def bm25(texts: list[str], question: str, k1: float, b: float) -> list[float]:
     """Lucene's BM25 written out from its formula, over the words and over pairs of neighbours."""
     words, asked = [terms(text) for text in texts], terms(question)
-    pairs = [list(zip(document, document[1:], strict=False)) for document in words]
-    both = zip(formula(words, asked, k1, b), formula(pairs, [*zip(asked, asked[1:], strict=False)], k1, b), strict=True)
+    pairs = [list(pairwise(document)) for document in words]
+    both = zip(formula(words, asked, k1, b), formula(pairs, [*pairwise(asked)], k1, b), strict=True)
     return [word + PAIR_WEIGHT * pair for word, pair in both]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -26,6 +27,11 @@ MOST_MARKED = 100_000
 
 def create_app(bot: Bot) -> FastAPI:
     """The app over `bot`; it keeps no state of its own."""
+    with asyncio.Runner() as loop:  # outside of a loop Gradio opens one for each lock, and closes none
+        return loop.run(_create_app(bot))
+
+
+async def _create_app(bot: Bot) -> FastAPI:
     app = FastAPI(openapi_url=None)
     say = render.sayer(bot.config)
 
