@@ -142,7 +142,10 @@ def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
     Raises IndexStale if the best hit's source is no longer as it was indexed: nothing is quoted then.
     """
     confidences = [calibration.confidence(features(hit, hits, index, encoder)) for hit in hits[:CONSIDERED]]
-    sure = [hit for hit, own in zip(hits, confidences, strict=False) if own >= config.answer.answer_above]
+    threshold = config.answer.answer_above
+    if threshold < 0:
+        threshold = calibration.thresholds[config.answer.most_wrong]
+    sure = [hit for hit, own in zip(hits, confidences, strict=False) if own >= threshold]
     if not sure:
         confidence = max(confidences, default=0.0)
         refusal = (texts.notice("not_found", config), texts.contact(config))

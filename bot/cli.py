@@ -100,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     calibrate = command("calibrate", _calibrate, "fit the confidence to datasets")
     calibrate.add_argument("datasets", type=Path, nargs="+", metavar="DATASET")
     calibrate.add_argument("--output", type=Path, metavar="FILE", help="where the calibration goes")
+    calibrate.add_argument(
+        "--without", action="append", default=[], metavar="KIND", help="leave out unanswerable questions of this kind"
+    )
     for measuring in (evaluate, calibrate):
         measuring.add_argument(
             "--unanswerable",
@@ -294,6 +297,7 @@ def _calibrate(options: argparse.Namespace) -> int:
         corpus=options.corpus or DEFAULT_CORPUS,
         cache=options.cache,
         unanswerable=options.unanswerable,
+        without=options.without,
     ).to_dict()
     if options.output:
         with _writer(options.output) as write:

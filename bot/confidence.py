@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ _SHIPPED = Path(__file__).parent / "calibration.json"
 
 MOST_PIECES = 4
 """A word in so many of the model's word pieces, or more, is as unusual as a word can be."""
+_PRONOUN = re.compile(r"\b(?:it|its|this|that|these|those|they|them|their)\b", re.IGNORECASE)
 ALIKE = 0.55
 """Two words whose trigrams overlap by this much (Dice coefficient) may be one word with a typing mistake."""
 
@@ -26,11 +28,13 @@ ALIKE = 0.55
 class Calibration:
     """``confidence = 1 / (1 + exp(-(intercept + Σ coefficient · feature)))``, in 0..1.
 
-    No coefficient is negative: a better match never lowers the confidence.
+    No coefficient is negative: a better match never lowers the confidence. thresholds: by how many of 100
+    questions that the documents don't answer may get quotes; see `bot.evaluation.calibrate`.
     """
 
     intercept: float
     coefficients: Mapping[str, float]
+    thresholds: Mapping[int, float]
 
     def __post_init__(self) -> None:
         if any(coefficient < 0 for coefficient in self.coefficients.values()):
@@ -45,7 +49,8 @@ class Calibration:
 def shipped() -> Calibration:
     """The calibration that comes with the package."""
     values = json.loads(_SHIPPED.read_text(encoding="utf-8"))
-    return Calibration(values["intercept"], values["coefficients"])
+    thresholds = {row["target_percent"]: row["threshold"] for row in values["thresholds"]}
+    return Calibration(values["intercept"], values["coefficients"], thresholds)
 
 
 def features(hit: Hit, hits: Hits, index: Index, encoder: Encoder) -> dict[str, float]:
@@ -60,6 +65,8 @@ def features(hit: Hit, hits: Hits, index: Index, encoder: Encoder) -> dict[str, 
     names: the share of the question's unusual words, weighted by how unusual they are, that the passage
     holds, small typing mistakes allowed; 1 if it has none. A drug or a condition is such a word, and the model
     cuts an unusual word into several pieces.
+    unnamed: 1 if the question has a pronoun for what it is about ("it", "this"): such a question is less near to
+    the passage that answers it than one that names its subject.
     """
     lexical = index.lexical
     weights = {term: lexical.idf(term) for term in sorted(set(hits.terms))}
@@ -72,6 +79,7 @@ def features(hit: Hit, hits: Hits, index: Index, encoder: Encoder) -> dict[str, 
         "lexical": hit.lexical / total,
         "title": sum(weight for term, weight in weights.items() if _holds(title, term)) / total,
         "names": _names(hits.query.searched_for, held, encoder),
+        "unnamed": float(_PRONOUN.search(hits.query.searched_for) is not None),
     }
 
 

@@ -16,6 +16,8 @@ from typing import Any
 from bot.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "PLAINQUOTE_"
+MOST_WRONG = (1, 2, 5, 10, 20)
+"""What `most_wrong` may be: the calibration has a threshold for each."""
 RECIPE = 1
 """Raised when the code cuts passages, tokenises or prefixes in another way, so that an index made
 before is known to be stale."""
@@ -76,10 +78,13 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """At most `quotes` quotes, and only at a confidence of `answer_above` or more (0 to 1)."""
+    """At most `quotes` quotes. `most_wrong`: of 100 questions that the documents don't answer, so many may get
+    quotes: 1, 2, 5, 10 or 20; the fewer, the more good questions are refused too. `answer_above`: a threshold of
+    your own for the confidence, 0 to 1; at -1 the one that `most_wrong` gives."""
 
     quotes: int = 3
-    answer_above: float = 0.25
+    most_wrong: int = 10
+    answer_above: float = -1.0
     max_question_chars: int = 2000
 
 
@@ -111,7 +116,9 @@ class Config:
         _require(0 <= self.ranking.k1 < inf, "[ranking] k1", "0 or more")
         _require(0 <= self.ranking.b <= 1, "[ranking] b", "between 0 and 1")
         _require(1 <= self.answer.quotes <= 10, "[answer] quotes", "between 1 and 10")
-        _require(0 <= self.answer.answer_above <= 1, "[answer] answer_above", "between 0 and 1")
+        above = self.answer.answer_above
+        _require(0 <= above <= 1 or above == -1, "[answer] answer_above", "between 0 and 1, or to -1")
+        _require(self.answer.most_wrong in MOST_WRONG, "[answer] most_wrong", "1, 2, 5, 10 or 20")
         _require(self.answer.max_question_chars >= 1, "[answer] max_question_chars", "1 or more")
         _require(0 <= self.web.port <= 65535, "[web] port", "between 0 and 65535")
 

@@ -5,8 +5,9 @@ from conftest import WordEncoder
 
 from bot.bot import Bot
 from bot.confidence import Calibration, _dice, features, shipped
+from bot.config import MOST_WRONG
 
-CALIBRATION = Calibration(-1.0, {"dense": 2.0, "title": 0.5})
+CALIBRATION = Calibration(-1.0, {"dense": 2.0, "title": 0.5}, {})
 
 
 def test_confidence_follows_the_formula() -> None:
@@ -16,13 +17,19 @@ def test_confidence_follows_the_formula() -> None:
 
 def test_a_better_match_never_lowers_it() -> None:
     with pytest.raises(ValueError, match="negative"):
-        Calibration(0.0, {"dense": -1.0})
+        Calibration(0.0, {"dense": -1.0}, {})
     assert all(coefficient >= 0 for coefficient in shipped().coefficients.values())
 
 
 def test_the_shipped_calibration_has_every_feature(bot: Bot) -> None:
     hits = bot.search("What are the side effects of ketamine?", k=1)
     assert features(hits[0], hits, bot.index, bot.encoder).keys() == shipped().coefficients.keys()
+
+
+def test_the_fewer_wrong_answers_the_higher_the_threshold() -> None:
+    thresholds = [shipped().thresholds[percent] for percent in MOST_WRONG]
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert all(0 < threshold < 1 for threshold in thresholds)
 
 
 def test_names_count_as_held_in_spite_of_a_typing_mistake(bot: Bot) -> None:

@@ -37,6 +37,7 @@ def test_the_shipped_file_is_valid() -> None:
         ("[clinic]\nphone = 5\n", "[clinic] phone is 5", "Give a text"),
         ("[answer]\nquotes = true\n", "[answer] quotes is True", "a whole number"),
         ("[answer]\nquotes = 99\n", "[answer] quotes is out of range", "between 1 and 10"),
+        ("[answer]\nmost_wrong = 3\n", "[answer] most_wrong is out of range", "1, 2, 5, 10 or 20"),
         ("[answer]\nanswer_above = nan\n", "[answer] answer_above is out of range", "between 0 and 1"),
         ("[web]\nport = 99999\n", "[web] port is out of range", "65535"),
         ("clinic = 3\n", "clinic is not a section", "[clinic]"),

@@ -695,15 +695,15 @@ def test_a_threshold_is_the_least_that_keeps_the_target(target: int) -> None:
     surest = found.surest(one)
 
     def answered(at: float) -> float:
-        return float(np.mean([(surest[rows] >= at).mean() for kind, rows in one.groups.items() if kind != ANSWERABLE]))
+        return float(max((surest[rows] >= at).mean() for kind, rows in one.groups.items() if kind != ANSWERABLE))
 
-    assert answered(least) <= target / 100 < answered(round(least - 0.0001, 4))
+    assert answered(least) <= target / 100 + 1e-9 < answered(round(least - 0.0001, 4))
 
 
 def test_a_calibration_names_what_it_rests_on_and_can_be_read() -> None:
     found = Calibrated(fit([sample("a", 300, 1), sample("b", 300, 2)]), (sample("a", 300, 1), sample("b", 300, 2)))
     made = found.to_dict()
-    read = Calibration(made["intercept"], made["coefficients"])
+    read = Calibration(made["intercept"], made["coefficients"], {})
     at = float(sample("a", 300, 1).features[0, 0, 0])
     assert read.confidence({"dense": at, "noise": 0}) == pytest.approx(found.fit.first(found.samples[0])[0], abs=0.001)
     assert [row["dataset"] for row in made["left_out"]] == ["a", "b"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from bot.answer import CONSIDERED
 from bot.bot import Bot
 from bot.confidence import features
-from bot.config import Config
+from bot.config import MOST_WRONG, Config
 from bot.embed import load_encoder
 from bot.errors import QuestionError, UsageError
 from bot.evaluation import statistics
@@ -21,8 +21,6 @@ from bot.evaluation.abstention import ANSWERABLE, UNLABELLED
 from bot.evaluation.datasets import Dataset, Question, read_dataset
 from bot.evaluation.opening import open_bot, progress, sha256
 
-TARGETS = (1, 2, 5, 10, 20)
-"""Of 100 questions that the documents don't answer, how many may get quotes."""
 RIDGE = 1e-3
 """On the coefficients, not on the intercept: keeps two features that say the same from running away."""
 _DIGITS = 4
@@ -107,7 +105,7 @@ class Calibrated:
                 }
                 for sample in self.samples
             ],
-            "thresholds": [threshold(self.fit, self.samples, target) for target in TARGETS],
+            "thresholds": [threshold(self.fit, self.samples, target) for target in MOST_WRONG],
         }
         if len(self.samples) > 1:
             made["left_out"] = list(left_out(self.samples))
@@ -121,14 +119,25 @@ def calibrate(
     corpus: Path = Path("corpus"),
     cache: Path | None = None,
     unanswerable: Sequence[Path] = (),
+    without: Sequence[str] = (),
 ) -> Calibrated:
-    """A fit to all these datasets; `unanswerable` files are asked of each. Raises UsageError."""
-    samples = tuple(_sample(path, config, corpus, cache, unanswerable) for path in paths)
+    """A fit to all these datasets; `unanswerable` files are asked of each, and the unanswerable questions of the
+    kinds `without` of none. Raises UsageError."""
+    samples = tuple(_sample(path, config, corpus, cache, unanswerable, without) for path in paths)
     return Calibrated(fit(samples), samples)
 
 
-def _sample(path: Path, config: Config, corpus: Path, cache: Path | None, unanswerable: Sequence[Path]) -> Sample:
+def _sample(
+    path: Path,
+    config: Config,
+    corpus: Path,
+    cache: Path | None,
+    unanswerable: Sequence[Path],
+    without: Sequence[str],
+) -> Sample:
     dataset = read_dataset(path, unanswerable=unanswerable)
+    kept = tuple(question for question in dataset.unanswerable if question.kind not in without)
+    dataset = replace(dataset, unanswerable=kept)
     if not dataset.questions:
         raise UsageError(f"{path} has no documents to ask", remedy="Give a dataset with questions and judgements.")
     bot = open_bot(dataset, load_encoder(config.model), config, corpus=corpus, cache=cache)
@@ -217,16 +226,24 @@ def left_out(samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
 
 
 def threshold(fit: Fit, samples: Sequence[Sample], target: int) -> dict[str, Any]:
-    """The least threshold at which at most `target` of 100 unanswerable questions get quotes, each dataset's
-    kinds weighing the same, and the shares that it gives. None of them, if there are no such questions."""
+    """The least threshold at which at most `target` of 100 unanswerable questions of each kind get quotes, the
+    datasets that have the kind weighing the same, and the shares that it gives. None of them, if there are no
+    such questions."""
     surest = [(sample, fit.surest(sample)) for sample in samples]
-    groups = [found[rows] for sample, found in surest for kind, rows in sample.groups.items() if kind != ANSWERABLE]
+    kinds: dict[str, list[np.ndarray]] = {}
+    for sample, found in surest:
+        for kind, rows in sample.groups.items():
+            if kind != ANSWERABLE:
+                kinds.setdefault(kind, []).append(found[rows])
     made: dict[str, Any] = {"target_percent": target, "threshold": None}
-    if not groups:
+    if not kinds:
         return made
     steps = np.arange(10**_DIGITS + 1) / 10**_DIGITS
-    answered = np.mean([1 - np.searchsorted(np.sort(found), steps) / len(found) for found in groups], axis=0)
-    fitting = steps[answered <= target / 100]
+    shares_at = [
+        np.mean([1 - np.searchsorted(np.sort(found), steps) / len(found) for found in groups], axis=0)
+        for groups in kinds.values()
+    ]
+    fitting = steps[np.max(shares_at, axis=0) <= target / 100 + 1e-9]
     least = float(fitting[0]) if len(fitting) else 1.0
     shares = {
         sample.name: {kind: round(float((found[rows] >= least).mean()), 4) for kind, rows in sample.groups.items()}

@@ -26,7 +26,7 @@ MOST_MARKED = 100_000
 
 
 def create_app(bot: Bot) -> FastAPI:
-    """The app over `bot`; it keeps no state of its own."""
+    """The app over `bot`; it keeps no state of its own. Not to be called from within an event loop."""
     with asyncio.Runner() as loop:  # outside of a loop Gradio opens one for each lock, and closes none
         return loop.run(_create_app(bot))
 
