@@ -54,6 +54,8 @@ def main() -> None:
         "shipped, a document by the sum of its best 3",
         [measure(b, d, shipped, most=3) for b, d in pairs(bots, datasets)],
     )
+    for k in (20, 500):
+        row(f"shipped, {k} candidates of each list", [measure(b, d, shipped, k=k) for b, d in pairs(bots, datasets)])
     for k1, b in ((0.9, 0.4), (1.5, 0.75), (1.2, 0.4)):
         others = [with_bm25(bot, k1, b) for bot in bots]
         row(f"shipped, BM25 k1 = {k1}, b = {b}", [measure(o, d, shipped) for o, d in pairs(others, datasets)])
@@ -118,13 +120,13 @@ def with_bm25(bot: Bot, k1: float, b: float) -> Bot:
     return Bot(dataclasses.replace(bot.index, lexical=Lexical.build(texts, k1=k1, b=b)), bot.encoder, bot.config)
 
 
-def measure(bot: Bot, dataset: Dataset, fusion: Fusion, most: int = 1) -> tuple[float, float]:
+def measure(bot: Bot, dataset: Dataset, fusion: Fusion, most: int = 1, k: int = K) -> tuple[float, float]:
     resolved = dataset.resolve(bot.index.documents)
     run = []
     for question in resolved.questions:
         query = understand(question.text, question.history, bot.config)
         words = terms(query.searched_for)
-        candidates = bot.index.search(embedded(bot.encoder, query.searched_for), words, K)
+        candidates = bot.index.search(embedded(bot.encoder, query.searched_for), words, k)
         scores = fusion(candidates, len(bot.index.lexical.known(words)))
         documents: dict[str, list[float]] = {}
         for at, row_ in enumerate(candidates.rows):

@@ -121,6 +121,30 @@ def test_a_question_that_is_too_long_is_kept(visits: BrowserContext, site: str) 
     expect(page.locator("h2.question")).to_have_count(0)
 
 
+def test_a_server_that_cannot_be_reached_is_a_fault_and_costs_nothing(visits: BrowserContext, site: str) -> None:
+    page = open_chat(visits, site)
+    ask(page, "Which conditions can it be used for?")
+    expect(page.locator("figure.quote").first).to_be_visible()
+    visits.route("**/queue/join*", lambda route: route.abort())
+    ask(page, "How do I cook pasta?")
+    expect(page.get_by_role("alert")).to_contain_text("does not mean that our leaflets have no answer")
+    expect(page.get_by_label("Your question")).to_have_value("How do I cook pasta?")
+    expect(page.locator("h2.question")).to_have_text("Which conditions can it be used for?")
+    visits.unroute("**/queue/join*")
+    page.get_by_label("Your question").press("Enter")
+    expect(page.locator(".reply.not_found")).to_be_visible()
+    expect(page.locator("h2.question")).to_have_count(2)
+
+
+def test_a_connection_that_breaks_is_a_fault(visits: BrowserContext, site: str) -> None:
+    page = open_chat(visits, site)
+    visits.route("**/queue/data*", lambda route: route.abort())
+    visits.route("**/app_id*", lambda route: route.abort())
+    ask(page, "Which conditions can it be used for?")
+    expect(page.get_by_role("alert")).to_contain_text("does not mean that our leaflets have no answer")
+    expect(page.locator(".reply")).to_have_count(0)
+
+
 @pytest.mark.parametrize("width", PHONES)
 def test_it_fits_a_phone(visits: BrowserContext, site: str, width: int) -> None:
     page = open_chat(visits, site, width, 640)

@@ -21,6 +21,7 @@ from bot.ui import chat, render
 from bot.ui.headers import SecurityHeaders
 
 STYLE = Path(__file__).parent / "style.css"
+PAGE_JS = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 MOST_MARKED = 100_000
 """Characters that may be marked in a document; no quote comes near."""
 
@@ -59,6 +60,7 @@ async def _create_app(bot: Bot) -> FastAPI:
         chat.build(bot),
         path="/",
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        js=PAGE_JS,
         head='<link rel="stylesheet" href="style.css">',
         footer_links=[],
         run_history=False,

@@ -54,7 +54,7 @@ def build(bot: Bot) -> gr.Blocks:
     text = {
         id: notice(id, bot.config).text for id in ("page_title", "input_label", "input_placeholder", "send", "clear")
     }
-    fault = json.dumps(render.problem(notice("fault", bot.config)))
+    fault = render.problem(notice("fault", bot.config))
 
     def ask(question: str, conversation: Conversation) -> Iterator[Update]:
         yield from replies(bot, question, conversation)
@@ -75,6 +75,7 @@ def build(bot: Bot) -> gr.Blocks:
             elem_id="log",
         )
         with gr.Column(elem_id="composer"):
+            gr.HTML(fault, apply_default_css=False, elem_id="lost")  # shown by the style alone
             problem = gr.HTML("", apply_default_css=False, elem_id="problem")
             with gr.Row(elem_id="asking"):
                 box = gr.Textbox(
@@ -102,7 +103,9 @@ def build(bot: Bot) -> gr.Blocks:
             header.submit(ask_words, [turns], **how),
         ]
         for event in asked:
-            event.failure(None, [turns, box], outputs, js=_FAILED.replace("FAULT", fault), show_progress="hidden")
+            event.failure(
+                None, [turns, box], outputs, js=_FAILED.replace("FAULT", json.dumps(fault)), show_progress="hidden"
+            )
         clear.click(None, None, outputs, js=_CLEAR, cancels=asked, show_progress="hidden")
         add_endpoints(bot)
     page.queue(default_concurrency_limit=AT_ONCE, max_size=WAITING)

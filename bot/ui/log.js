@@ -1,8 +1,5 @@
 // Runs once in each of the page's two HTML parts (Gradio gives `element`, `trigger` and `watch`).
 
-// The link back from a document's page finds the conversation by this name.
-window.name = "plainquote-chat";
-
 // A button with words to ask asks them.
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-ask]");

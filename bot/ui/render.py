@@ -25,7 +25,7 @@ _BORDER = 400
 """Within how many characters a line or a word must end for the shown part to begin or end there."""
 
 CHAT_WINDOW = "plainquote-chat"
-"""The name that `log.js` gives the chat's window: a link to it shows the conversation that is there."""
+"""The name that `page.js` gives the chat's window: a link to it shows the conversation that is there."""
 
 _METADATA = ("reviewed", "next_review", "source", "author", "licence")
 
