@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bot import answer as answers
@@ -68,6 +68,10 @@ class Bot:
         if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= 1000:
             raise UsageError(f"k is {k!r}", remedy="Give a whole number from 1 to 1000.")
         return self._find(query, history, k)
+
+    def documents(self) -> Iterable[Document]:
+        """Every document of the index, in the corpus's order."""
+        return self.index.documents.values()
 
     def document(self, id: str) -> Document:
         """The document with this id. Raises UsageError if there is none."""

@@ -7,6 +7,7 @@ import hashlib
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -64,14 +65,15 @@ def serving(corpus: Path, folder: Path, encoder: Encoder, **environment: str) ->
             patched.setenv(name, value)
         Index.update(folder, corpus, encoder, Config.load())
         command = [sys.executable, ROOT / "app.py", "--index", folder, "--port", "0"]
-        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as app:
-            assert app.stderr is not None
+        log = folder.parent / "app.log"
+        with log.open("w") as errors, subprocess.Popen(command, cwd=ROOT, stderr=errors) as app:
             try:
-                line = next((line for line in app.stderr if "Plainquote is at" in line), "it did not start")
-                yield line.split()[-1]
+                while "Plainquote is at" not in log.read_text():
+                    assert app.poll() is None, log.read_text()
+                    time.sleep(0.1)
+                yield next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
             finally:
                 app.terminate()
-                app.stderr.read()
 
 
 @pytest.fixture

@@ -64,9 +64,7 @@ def build(bot: Bot) -> gr.Blocks:
 
     page: gr.Blocks
     with gr.Blocks(title=text["page_title"], analytics_enabled=False, fill_width=True) as page:
-        header = gr.HTML(
-            render.header(starters(bot.index.documents.values()), say), js_on_load=LOG_JS, apply_default_css=False
-        )
+        header = gr.HTML(render.header(starters(bot.documents()), say), js_on_load=LOG_JS, apply_default_css=False)
         turns = gr.HTML(
             Conversation(turns=[]),
             html_template=_template(notice("chat_label", bot.config).text),
