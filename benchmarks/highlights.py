@@ -79,7 +79,7 @@ def evidence(one: Labelled, encoder: Any, lexical: Lexical) -> Evidence:
     borders = one.sentences or tuple(sentences(one.context))
     texts = [one.context[start:end] for start, end in borders]
     question = encoder.encode_query(one.question)
-    weights = {term: lexical.idf(term) for term in terms(one.question)}
+    weights = lexical.weights(terms(one.question))
     shares = [sum(w for term, w in weights.items() if term in set(terms(text))) for text in texts]
     return Evidence(
         right=np.array([any(s < end and start < e for s, e in one.answers) for start, end in borders]),

@@ -141,7 +141,7 @@ def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
 
     Raises IndexStale if the best hit's source is no longer as it was indexed: nothing is quoted then.
     """
-    confidences = [calibration.confidence(features(hit, hits, index, encoder)) for hit in hits[:CONSIDERED]]
+    confidences = [calibration.confidence(found) for found in features(hits, index, encoder, CONSIDERED)]
     threshold = config.answer.answer_above
     if threshold < 0:
         threshold = calibration.thresholds[config.answer.most_wrong]

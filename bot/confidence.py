@@ -53,8 +53,8 @@ def shipped() -> Calibration:
     return Calibration(values["intercept"], values["coefficients"], thresholds)
 
 
-def features(hit: Hit, hits: Hits, index: Index, encoder: Encoder) -> dict[str, float]:
-    """What the confidence rests on; for each a higher value is better.
+def features(hits: Hits, index: Index, encoder: Encoder, most: int) -> list[dict[str, float]]:
+    """What the confidence of each of the best `most` hits rests on; for each feature a higher value is better.
 
     dense: cosine of question and passage, above what this index gives to any health question
     (`Index.background`): in a small corpus the best match of a good question may be weak, and in a large one the
@@ -68,27 +68,33 @@ def features(hit: Hit, hits: Hits, index: Index, encoder: Encoder) -> dict[str, 
     unnamed: 1 if the question has a pronoun for what it is about ("it", "this"): such a question is less near to
     the passage that answers it than one that names its subject.
     """
-    lexical = index.lexical
-    weights = {term: lexical.idf(term) for term in sorted(set(hits.terms))}
+    question = hits.query.searched_for
+    weights = index.lexical.weights(hits.terms)
+    unusual = _unusual(question, encoder)
+    unnamed = float(_PRONOUN.search(question) is not None)
+    return [{**_match(hit, index, weights, unusual), "unnamed": unnamed} for hit in hits[:most]]
+
+
+def _unusual(question: str, encoder: Encoder) -> dict[str, int]:
+    """The question's unusual words, each with how unusual it is: the model's pieces of it beyond the first."""
+    words = sorted({word for word in content_words(question) if word.isalpha()})
+    pieces = zip(words, encoder.count_tokens(words), strict=True)
+    return {word: min(count, MOST_PIECES) - 1 for word, count in pieces}
+
+
+def _match(hit: Hit, index: Index, weights: Mapping[str, float], unusual: Mapping[str, int]) -> dict[str, float]:
     total = sum(weights.values()) or 1.0
     title = set(terms(f"{hit.title}\n{' '.join(hit.section)}"))
     held = title.union(terms(hit.text))
+    names = sum(unusual.values())
+    found = sum(count for word, count in unusual.items() if count and _holds(held, stem(word)))
     return {
         "dense": hit.dense - index.background[0],
         "sentence": hit.sentence - index.background[1],
         "lexical": hit.lexical / total,
         "title": sum(weight for term, weight in weights.items() if _holds(title, term)) / total,
-        "names": _names(hits.query.searched_for, held, encoder),
-        "unnamed": float(_PRONOUN.search(hits.query.searched_for) is not None),
+        "names": found / names if names else 1.0,
     }
-
-
-def _names(question: str, held: set[str], encoder: Encoder) -> float:
-    words = sorted({word for word in content_words(question) if word.isalpha()})
-    pieces = [min(count, MOST_PIECES) - 1 for count in encoder.count_tokens(words)]
-    total = sum(pieces)
-    found = sum(count for word, count in zip(words, pieces, strict=True) if count and _holds(held, stem(word)))
-    return found / total if total else 1.0
 
 
 def _holds(terms: set[str], term: str) -> bool:

@@ -47,7 +47,7 @@ def score(texts: Sequence[str], cosines: np.ndarray, question_terms: Sequence[st
     Its cosine with the question, (n,), plus the idf-weighted share of the question's words that it holds, plus a
     little for saying more (the logarithm of its characters) and for standing early. docs/evaluation.md compares.
     """
-    weights = {term: lexical.idf(term) for term in sorted(set(question_terms))}
+    weights = lexical.weights(question_terms)
     total = sum(weights.values()) or 1.0
     held = [set(terms(text)) for text in texts]
     shares = np.array([sum(weight for term, weight in weights.items() if term in own) for own in held]) / total

@@ -108,6 +108,10 @@ class Lexical:
         """Inverse document frequency; a term in no passage has the highest, ``ln(1 + 2N + 1)``."""
         return self._words.idf(term)
 
+    def weights(self, query: Sequence[str]) -> dict[str, float]:
+        """The idf of each distinct term of `query`, in the terms' own order so that sums are the same every time."""
+        return {term: self.idf(term) for term in sorted(set(query))}
+
     def scores(self, query: Sequence[str]) -> np.ndarray:
         """(passages,) float32: the score of each passage for `query`, its terms in order; repeats count once."""
         scores: np.ndarray = self._words.scores(query) + np.float32(PAIR_WEIGHT) * self._pairs.scores(_pairs(query))

@@ -23,7 +23,7 @@ def test_a_better_match_never_lowers_it() -> None:
 
 def test_the_shipped_calibration_has_every_feature(bot: Bot) -> None:
     hits = bot.search("What are the side effects of ketamine?", k=1)
-    assert features(hits[0], hits, bot.index, bot.encoder).keys() == shipped().coefficients.keys()
+    assert features(hits, bot.index, bot.encoder, 1)[0].keys() == shipped().coefficients.keys()
 
 
 def test_the_fewer_wrong_answers_the_higher_the_threshold() -> None:
@@ -35,7 +35,7 @@ def test_the_fewer_wrong_answers_the_higher_the_threshold() -> None:
 def test_names_count_as_held_in_spite_of_a_typing_mistake(bot: Bot) -> None:
     def names(question: str) -> float:
         hits = bot.search(question, k=1)
-        return features(hits[0], hits, bot.index, bot.encoder)["names"]
+        return features(hits, bot.index, bot.encoder, 1)[0]["names"]
 
     assert names("ketamine side effects") == 1
     assert names("ketamin side effects") == 1
@@ -46,7 +46,7 @@ def test_names_count_as_held_in_spite_of_a_typing_mistake(bot: Bot) -> None:
 
 def test_a_question_of_stop_words_alone_has_features_too(bot: Bot) -> None:
     hits = bot.search("is it?", k=1)
-    assert all(math.isfinite(value) for value in features(hits[0], hits, bot.index, bot.encoder).values())
+    assert all(math.isfinite(value) for value in features(hits, bot.index, bot.encoder, 1)[0].values())
 
 
 def test_dice_by_hand() -> None:

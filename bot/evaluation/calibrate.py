@@ -163,7 +163,7 @@ def sample(bot: Bot, dataset: Dataset, hashes: Mapping[str, str]) -> Sample:
             continue
         kinds.append(kind)
         correct.append(kind == ANSWERABLE and len(hits) > 0 and dataset.relevant(question.id, hits[0]))
-        rows.append([features(hit, hits, bot.index, bot.encoder) for hit in hits[:CONSIDERED]])
+        rows.append(features(hits, bot.index, bot.encoder, CONSIDERED))
     names = tuple(next((found for row in rows for found in row), {}))
     table = np.full((len(rows), CONSIDERED, len(names)), np.nan)
     for at, row in enumerate(rows):
