@@ -26,7 +26,7 @@ from bot.evaluation.datasets import Dataset, Question, read_dataset
 from bot.evaluation.highlighting import Highlights, highlights
 from bot.evaluation.opening import open_bot, progress
 from bot.evaluation.ranking import METRICS, judge, table
-from bot.evaluation.statistics import Bin, Interval
+from bot.evaluation.statistics import Bin, Interval, rounded
 from bot.evaluation.trec import Ranking, ordered, read_run
 
 DEPTH = 100
@@ -67,8 +67,8 @@ class Evaluation:
             "queries": len(self.dataset.questions),
             "unjudged": self.dataset.unjudged,
             "model": self.model,
-            "metrics": self.metrics and {name: _6(value) for name, value in self.metrics.items()},
-            "intervals": self.intervals and {name: [_6(a), _6(b)] for name, (a, b) in self.intervals.items()},
+            "metrics": self.metrics and {name: rounded(value) for name, value in self.metrics.items()},
+            "intervals": self.intervals and {name: [rounded(a), rounded(b)] for name, (a, b) in self.intervals.items()},
             "abstention": self.abstention and self.abstention.to_dict(),
             "highlights": self.highlights and self.highlights.to_dict(),
             "seconds": {"index": round(self.index_seconds, 2), "queries": round(self.query_seconds, 2)},
@@ -203,7 +203,3 @@ def _only_highlights(dataset: Dataset, encoder: Encoder, config: Config) -> Eval
     found = highlights(dataset.labelled, encoder, config)
     seconds = time.perf_counter() - began
     return Evaluation(dataset, encoder.name, 0, 0, (), None, None, None, found, (), 0.0, seconds)
-
-
-def _6(value: float) -> float:
-    return round(value, 6)

@@ -11,7 +11,7 @@ import numpy as np
 
 from bot.evaluation import statistics
 from bot.evaluation.datasets import Question
-from bot.evaluation.statistics import Interval
+from bot.evaluation.statistics import Interval, rounded
 from bot.evaluation.trec import Ranking
 
 ANSWERABLE = "answerable"
@@ -60,8 +60,8 @@ class Kind:
     def to_dict(self) -> dict[str, Any]:
         return {
             "unanswerable": self.questions,
-            "AUROC": _6(self.auroc),
-            "answered_when_unanswerable": _6(self.answered),
+            "AUROC": rounded(self.auroc),
+            "answered_when_unanswerable": rounded(self.answered),
         }
 
 
@@ -89,13 +89,13 @@ class Abstention:
         return {
             "answerable": self.answerable,
             "unanswerable": self.unanswerable,
-            "AUROC": _6(self.auroc),
-            "answered_when_answerable": _6(self.answered_when_answerable),
-            "answered_when_unanswerable": _6(self.answered_when_unanswerable),
-            "correct_when_answered": _6(self.correct_when_answered),
-            "ECE": _6(self.ece),
-            "ECE_by_chance": _6(self.ece_by_chance),
-            "intervals": {name: [_6(low), _6(high)] for name, (low, high) in self.intervals.items()},
+            "AUROC": rounded(self.auroc),
+            "answered_when_answerable": rounded(self.answered_when_answerable),
+            "answered_when_unanswerable": rounded(self.answered_when_unanswerable),
+            "correct_when_answered": rounded(self.correct_when_answered),
+            "ECE": rounded(self.ece),
+            "ECE_by_chance": rounded(self.ece_by_chance),
+            "intervals": {name: [rounded(low), rounded(high)] for name, (low, high) in self.intervals.items()},
             "kinds": {kind: found.to_dict() for kind, found in self.kinds.items()},
         }
 
@@ -142,7 +142,3 @@ def _kinds(positive: np.ndarray, unanswerable: Sequence[Asked]) -> dict[str, Kin
         kind: Kind(len(of), statistics.auroc(positive, confidences(of)[0]), float(_answered(of).mean()))
         for kind, of in kinds.items()
     }
-
-
-def _6(value: float) -> float:
-    return round(value, 6)

@@ -12,6 +12,7 @@ from bot.errors import UsageError
 from bot.evaluation import statistics
 from bot.evaluation.datasets import Dataset, Question
 from bot.evaluation.ranking import MAIN, METRICS, Values, judge, table
+from bot.evaluation.statistics import rounded
 from bot.evaluation.trec import Ranking
 
 CHANGED_MOST = 10
@@ -30,7 +31,11 @@ class Change:
     losses: int
 
     def to_dict(self) -> dict[str, Any]:
-        rounded = {"before": _6(self.before), "difference": _6(self.difference), "p": _6(self.p)}
+        rounded = {
+            "before": rounded(self.before),
+            "difference": rounded(self.difference),
+            "p": rounded(self.p),
+        }
         return {**rounded, "wins": self.wins, "ties": self.ties, "losses": self.losses}
 
 
@@ -45,7 +50,7 @@ class Moved:
     first_now: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        values = {"before": _6(self.before), "now": _6(self.now)}
+        values = {"before": rounded(self.before), "now": rounded(self.now)}
         first = {"first_before": self.first_before, "first_now": self.first_now}
         return {"id": self.question.id, "text": self.question.text, **values, **first}
 
@@ -102,7 +107,3 @@ def compare(
 
 def _first(ranking: Ranking) -> str | None:
     return ranking[0][0] if ranking else None
-
-
-def _6(value: float) -> float:
-    return round(value, 6)

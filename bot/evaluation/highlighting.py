@@ -13,6 +13,7 @@ from bot.config import Config
 from bot.embed import Encoder
 from bot.evaluation.datasets import Labelled
 from bot.evaluation.opening import progress
+from bot.evaluation.statistics import rounded
 from bot.highlights import choose, score
 from bot.lexical import Lexical, terms
 from bot.sentences import sentences
@@ -31,9 +32,9 @@ class Highlights:
     def to_dict(self) -> dict[str, Any]:
         return {
             "questions": self.questions,
-            "sentence_P@1": _6(self.precision_at_1),
-            "sentence_F1": _6(self.f1),
-            "MAP": _6(self.average_precision),
+            "sentence_P@1": rounded(self.precision_at_1),
+            "sentence_F1": rounded(self.f1),
+            "MAP": rounded(self.average_precision),
         }
 
 
@@ -69,7 +70,3 @@ def _figures(
     precisions = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
     f1 = 2 * (chosen & right).sum() / (chosen.sum() + right.sum())
     return float(ranked[0]), float(f1), float(precisions[ranked].mean()) if ranked.any() else 0.0
-
-
-def _6(value: float) -> float:
-    return round(value, 6)

@@ -140,3 +140,8 @@ def _chunks(total: int) -> list[int]:
 def _intervals(samples: np.ndarray) -> list[Interval]:
     """One for each column."""
     return [(float(low), float(high)) for low, high in np.percentile(samples, _LEVELS, axis=0).T]
+
+
+def rounded(value: float) -> float:
+    """A figure as reports give it: six digits after the point."""
+    return round(value, 6)
