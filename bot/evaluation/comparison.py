@@ -31,12 +31,12 @@ class Change:
     losses: int
 
     def to_dict(self) -> dict[str, Any]:
-        rounded = {
+        figures = {
             "before": rounded(self.before),
             "difference": rounded(self.difference),
             "p": rounded(self.p),
         }
-        return {**rounded, "wins": self.wins, "ties": self.ties, "losses": self.losses}
+        return {**figures, "wins": self.wins, "ties": self.ties, "losses": self.losses}
 
 
 @dataclass(frozen=True, slots=True)
