@@ -13,6 +13,22 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TypeAlias, cast
 
+DATES = ("created", "modified", "reviewed", "next_review")
+METADATA = ("title", "source", "author", "version", "language", "licence", *DATES)
+"""What a file, its front matter or a sidecar may say of a document. Dates are YYYY-MM-DD; `language` is a BCP 47
+tag such as ``en`` or ``de-CH``; `source` is where the document is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """``text[start:end]`` is what the page, from 1, shows from its character `at` on, one for one; `at` counts as the
+    format's library does."""
+
+    start: int
+    end: int
+    page: int
+    at: int
+
 
 @dataclass(frozen=True, slots=True)
 class Heading:
@@ -25,12 +41,19 @@ class Heading:
     text: str
 
 
+Span: TypeAlias = tuple[int, int]
+"""(start, end) in characters of a text, ``text[start:end]``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extracted:
     """One document's text and what its file says about it.
 
     `id`: a record's own; None where the file's path is the id. `pages`: the offset at which each page begins,
-    empty for a format without pages. `headings` are in order and do not overlap.
+    empty for a format without pages. `headings` are in order and do not overlap. `tables`: of each table its rows,
+    spans of whole lines, so that no quote begins or ends within one. `metadata`: any of `METADATA`. `anchors`: where
+    on its pages the text stands, in order, for formats with pages. `unread`: pages without text, by number, and why:
+    "empty" or "scanned". `recognised`: numbers of the pages whose text was read off their picture.
     """
 
     text: str
@@ -39,6 +62,10 @@ class Extracted:
     headings: tuple[Heading, ...] = ()
     pages: tuple[int, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    tables: tuple[tuple[Span, ...], ...] = ()
+    anchors: tuple[Anchor, ...] = ()
+    unread: Mapping[int, str] = field(default_factory=dict)
+    recognised: tuple[int, ...] = ()
 
 
 class Unreadable(Exception):
@@ -81,5 +108,14 @@ LOADERS: Mapping[str, Loader] = {
     ".md": _lazy("markdown"),
     ".markdown": _lazy("markdown"),
     ".jsonl": _lazy("jsonl"),
+    ".pdf": _lazy("pdf"),
+    ".docx": _lazy("docx"),
+    ".odt": _lazy("odt"),
+    ".html": _lazy("html"),
+    ".htm": _lazy("html"),
+    ".xhtml": _lazy("html"),
 }
 """By suffix, in lower case."""
+
+ISOLATED = frozenset({".pdf", ".docx", ".odt", ".html", ".htm", ".xhtml"})
+"""Formats that a hostile file can make a library choke on: read in a process of their own."""
