@@ -154,3 +154,17 @@ def _row_lines(row: Sequence[str | None], names: Sequence[str]) -> list[str]:
     if len(shown) < 3 or len(CELLS.join(shown)) <= LONGEST_ROW:
         return [CELLS.join(shown)] if shown else []
     return [f"{shown[0]}{CELLS}{cell}" for cell in shown[1:]]
+
+
+def row_parts(rows: Sequence[Sequence[str]], heads: int) -> list[list[str]]:
+    """The lines of a table, each as its parts in order: heads, cells and what stands between them."""
+    names = [next((head for head in column if head), "") for column in zip(*rows[:heads], strict=True)]
+    lines: list[list[str]] = []
+    for row in rows[heads:]:
+        line: list[str] = []
+        for number, cell in enumerate(row):
+            if cell:
+                name = names[number] if names else ""
+                line += [*([CELLS] if line else []), *([name, ": "] if name else []), cell]
+        lines.append(line)
+    return lines
