@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
@@ -28,6 +28,7 @@ _OTHER_SIZE = 1.12
 _HEADING_SIZE = 1.15
 _COLUMN_TEXT = 22  # characters: shorter pieces side by side are cells, not columns of text
 _LONGEST_HEADING = 120
+_MOST_SORTED = 1000  # rows of a page
 
 MARK = re.compile(
     r"(?:[•●○◦▪■□◆❖➢►▶✓✔‣∙·\uf0b7\uf0a7\uf0d8\x84\x95]|[-–—*](?=\s)|\(?(?:\d{1,3}|[A-Za-z]|[ivx]{1,4})[.)](?=\s|$)|\d{1,2}(?:\.\d{1,2}){1,3}\.?(?=\s))\s*"
@@ -186,7 +187,7 @@ class _Style:
     def level(self, line: Line) -> int:
         """The level of the heading that a line looks like, 0 for other lines."""
         words = line.text
-        if not any(map(str.isalpha, words)) or len(words) > _LONGEST_HEADING or words[0] in "•–-" or line.hyphen:
+        if not may_be_heading(line):
             return 0
         if level := self.levels.get(_rounded(line.size), 0):
             return 0 if words.endswith((".", ",", ";")) and len(words) > 60 else level
@@ -229,6 +230,19 @@ class _Style:
         return line.top - last.top <= _NEW_BLOCK * self.leading * line.size
 
 
+def may_be_heading(line: Line) -> bool:
+    """Whether a line's words could be a heading, were it large or bold."""
+    words = line.text
+    return (
+        len(words) <= _LONGEST_HEADING
+        and not line.hyphen
+        and not words[0].islower()
+        and words[0].isalnum()
+        and not words.endswith((",", ";"))
+        and any(map(str.isalpha, words))
+    )
+
+
 def _rounded(size: float) -> float:
     return round(size * 2) / 2
 
@@ -256,9 +270,7 @@ def _right_edges(page: Page) -> dict[int, float]:
 
 
 def _reading_order(page: Page) -> Iterator[Line | Table]:
-    rows = list(page.rows)
-    if _out_of_order(rows):
-        rows = _sorted_rows(rows)
+    rows = _in_order(page.rows)
     at = 0
     while at < len(rows):
         if len(rows[at]) == 1:
@@ -287,48 +299,39 @@ def joined(row: Row) -> Line:
     )
 
 
-def _out_of_order(rows: Sequence[Row]) -> bool:
-    """Whether the page's own order goes up to what stands above, and not to another column."""
-    lowest = None
-    for row in rows:
-        box = row[0]
-        if lowest is not None and box.bottom < lowest.top - box.size:
-            apart = box.x0 > lowest.x1 or row[-1].x1 < lowest.x0
-            if not apart and box.x0 < lowest.x0 + 3 * box.size:
-                return True
-        lowest = box
-    return False
-
-
-def _sorted_rows(rows: list[Row]) -> list[Row]:
-    """Top to bottom, column by column: cut where white space runs through, across first where columns allow none."""
+def _in_order(rows: Sequence[Row]) -> list[Row]:
+    """The page's own order; but where it goes back up, a row comes before the rows that stand wholly below it: a
+    table or a title may be drawn last, a foot first. What stands beside others keeps its place."""
     ordered: list[Row] = []
-    waiting = [rows]
-    while waiting:
-        part = waiting.pop()
-        pieces = _cut(part, lambda row: (row[0].x0, row[-1].x1), 0.8) if len(part) > 5 else [part]
-        if len(pieces) == 1:
-            pieces = _cut(part, lambda row: (min(p.top for p in row), max(p.bottom for p in row)), 0.0)
-        if len(pieces) == 1:
-            ordered += sorted(part, key=lambda row: (row[0].top, row[0].x0))
-        else:
-            waiting += reversed(pieces)
+    place = 0  # where the next row goes; the order's end unless the page went back up
+    last: Row | None = None
+    for row in rows:
+        back_up = last is not None and row[0].bottom < last[0].top - row[0].size
+        if back_up:
+            place = 0
+        if place < len(ordered) and len(ordered) < _MOST_SORTED:
+            below = (n for n in range(place, len(ordered)) if _is_below(ordered[n], row))
+            place = _block_start(ordered, next(below, len(ordered)), place, row)
+        ordered.insert(place, row)
+        place += 1
+        last = row
     return ordered
 
 
-def _cut(rows: list[Row], extent: Callable[[Row], tuple[float, float]], gap: float) -> list[list[Row]]:
-    """`rows` in groups that `gap` sizes of white space set apart in one direction."""
-    groups: list[list[Row]] = []
-    end = 0.0
-    for row in sorted(rows, key=lambda row: extent(row)[0]):
-        low, high = extent(row)
-        if groups and low <= end + gap * row[0].size:
-            groups[-1].append(row)
-            end = max(end, high)
-        else:
-            groups.append([row])
-            end = high
-    return groups
+def _block_start(ordered: Sequence[Row], place: int, least: int, row: Row) -> int:
+    """Where the lines begin that `place` is in the midst of, so that no box or table is torn apart."""
+    while least < place < len(ordered):
+        above, here = ordered[place - 1][0], ordered[place][0]
+        if not 0 <= here.top - above.bottom < 2 * here.size or above.top < row[0].bottom - 1:
+            break
+        place -= 1
+    return place
+
+
+def _is_below(other: Row, row: Row) -> bool:
+    shared = min(row[-1].x1, other[-1].x1) - max(row[0].x0, other[0].x0)
+    narrower = min(row[-1].x1 - row[0].x0, other[-1].x1 - other[0].x0)
+    return other[0].top >= row[0].bottom - 1 and shared > 0.1 * narrower
 
 
 @dataclass(slots=True)

@@ -19,7 +19,19 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from bot.loaders import Anchor, Extracted, Heading, Note, Span, Unreadable
-from bot.loaders.layout import CELL_GAP, Block, Line, Page, Row, Table, blocks, bullet, joined, without_running_heads
+from bot.loaders.layout import (
+    CELL_GAP,
+    Block,
+    Line,
+    Page,
+    Row,
+    Table,
+    blocks,
+    bullet,
+    joined,
+    may_be_heading,
+    without_running_heads,
+)
 from bot.loaders.writing import row_parts
 
 MOST_PAGES = 3000
@@ -32,7 +44,9 @@ _LIGATURE = re.compile(f"[{''.join(_LIGATURES)}]")
 _RAISED = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 _NUMBER_WITHIN = re.compile(r"(?<=[^\s\d.,:/–-])\d+|(?<=\d)\d(?=\D|$)")
 _SMALLER = 0.82
+_AROUND_WORD = ".,;:!?()[]\"'“”‘’"
 _BOLD = re.compile(rb"bold|black|heavy|semibold|demi", re.IGNORECASE)
+_TWICE = re.compile(r"([^\W_])\1")
 _BOX = struct.Struct("4f")  # left, top, right, bottom, the y axis upwards
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
 _NO_TITLE = re.compile(
@@ -121,7 +135,8 @@ class _OpenPage:
         self.width = pdfium.FPDF_GetPageWidthF(self._page)
         self.height = pdfium.FPDF_GetPageHeightF(self._page)
         self._turns = pdfium.FPDFPage_GetRotation(self._page)
-        self._corners = [ctypes.c_double() for _ in range(4)]
+        self._corners = tuple(ctypes.c_double() for _ in range(4))
+        self._into_corners = tuple(map(ctypes.byref, self._corners))
         seen = pdfium.FS_RECTF()
         pdfium.FPDF_GetPageBoundingBox(self._page, seen)
         self._left, self._top, self._right, self._bottom = seen.left, seen.top, seen.right, seen.bottom
@@ -157,10 +172,13 @@ class _OpenPage:
     def _by_row(self, lines: list[Line]) -> list[Row]:
         rows: list[Row] = []
         for line in lines:
+            if _looks_doubled(line.text):
+                self._drop_shadows(line)
             self._raise_numbers(line)
             row = self._split(line) if self._has_gap(line) else [line]
             for piece in row:
-                piece.bold = len(piece.text) <= 80 and self._bold(piece.at[0])
+                if len(row) > 1 or may_be_heading(piece):
+                    piece.bold = self._bold(piece.at[0])
             last = rows[-1][-1] if rows else None
             if last and _beside(last, line) and not last.hyphen:
                 if row[0].x0 - last.x1 < last.size:
@@ -175,18 +193,17 @@ class _OpenPage:
         count = pdfium.FPDFText_CountRects(self._text, line.at[0], line.at[-1] - line.at[0] + 1)
         if count < 2:
             return False
+        wide = CELL_GAP * line.size
+        left, top, right, bottom = self._corners
         end = None
         for number in range(count):
-            left, _, right, _ = self._rectangle(number)
-            if end is not None and left - end > CELL_GAP * line.size:
+            pdfium.FPDFText_GetRect(self._text, number, *self._into_corners)
+            place = (left.value, top.value, right.value, bottom.value)
+            x0, _, x1, _ = self._shown(*place) if self._turns else place
+            if end is not None and x0 - end > wide:
                 return True
-            end = right
+            end = x1
         return False
-
-    def _rectangle(self, number: int) -> tuple[float, float, float, float]:
-        pdfium.FPDFText_GetRect(self._text, number, *self._corners)
-        left, top, right, bottom = (corner.value for corner in self._corners)
-        return self._shown(left, top, right, bottom)
 
     def _split(self, line: Line) -> Row:
         """A line with wide gaps as its pieces. The mark of a list item stays with its words."""
@@ -207,6 +224,17 @@ class _OpenPage:
             before = box
         row.append(_part(line, start, len(places), places))
         return row
+
+    def _drop_shadows(self, line: Line) -> None:
+        """A shadow or a fake bold is drawn as a second letter over the first: one of the two is left out."""
+        kept: list[int] = []
+        places = self._loose_boxes(line.at)
+        for number, (letter, box) in enumerate(zip(line.text, places, strict=True)):
+            near = range(max(0, number - 4), number)
+            twice = any(line.text[n] == letter and abs(places[n][0] - box[0]) < 0.3 * line.size for n in near)
+            if letter.isspace() or not twice:
+                kept.append(number)
+        line.text, line.at = "".join(line.text[n] for n in kept), [line.at[n] for n in kept]
 
     def _raise_numbers(self, line: Line) -> None:
         """10⁶ must not be read as 106: digits that stand higher and smaller become superscript characters."""
@@ -277,6 +305,12 @@ class _OpenPage:
             )
 
 
+def _looks_doubled(text: str) -> bool:
+    """Whether most letters stand twice in a row, as no word of any language has them."""
+    twice = len(_TWICE.findall(text))
+    return twice >= 3 and twice * 2 > 0.7 * (len(text) - text.count(" "))
+
+
 def _beside(last: Line, line: Line) -> bool:
     """Whether a piece goes on to the right of the one before, on the same line of the page."""
     shared = min(last.bottom, line.bottom) - max(last.top, line.top)
@@ -314,14 +348,20 @@ def _part(line: Line, start: int, end: int, places: Sequence[tuple[float, float,
 
 def _words(pages: Iterable[Page]) -> set[str]:
     """The whole words of the lines, in lower case, to tell how a word that a line's end cut is written."""
-    return {word for page in pages for row in page.rows for line in row for word in line.text.lower().split()}
+    words: set[str] = set()
+    cut = False
+    for line in (line for page in pages for row in page.rows for line in row):
+        whole = line.text.lower().split()
+        words.update(word.strip(_AROUND_WORD) for word in whole[cut : len(whole) - line.hyphen])
+        cut = line.hyphen
+    return words
 
 
 class _Writer:
     """Puts the lines of blocks together, each with its anchor."""
 
     def __init__(self, words: set[str]) -> None:
-        self._known = {word.strip(".,;:!?()[]\"'“”‘’") for word in words}
+        self._known = words
         self._parts: list[str] = []
         self._length = 0
         self._anchors: list[Anchor] = []
@@ -399,8 +439,8 @@ class _Writer:
     def _hyphen(self, last: Line, line: Line) -> str:
         """Whether a word that a line's end cut has a hyphen of its own: as it is written elsewhere in the document,
         else it has one if both parts are words there."""
-        head, tail = last.text.split()[-1].lower(), line.text.split()[0].lower()
-        head, tail = head.lstrip("(\"'“‘"), tail.rstrip(".,;:!?)\"'”’")
+        head = last.text.split()[-1].lower().strip(_AROUND_WORD)
+        tail = line.text.split()[0].lower().strip(_AROUND_WORD)
         if head + tail in self._known:
             return ""
         if f"{head}-{tail}" in self._known or (head in self._known and tail in self._known and len(head) > 2):
@@ -425,10 +465,10 @@ class _Writer:
     def _anchored(self, text: str, at: Sequence[int], page: int) -> None:
         """Appends text whose characters have these indexes; runs of indexes become anchors."""
         begin = 0
-        for end in range(1, len(text) + 1):
-            if end == len(text) or (not isinstance(at, range) and at[end] != at[end - 1] + 1):
-                start = self._length + begin
-                self._anchors.append(Anchor(start, self._length + end, page, at[begin]))
+        breaks = () if isinstance(at, range) else (n for n in range(1, len(text)) if at[n] != at[n - 1] + 1)
+        for end in (*breaks, len(text)):
+            if end > begin:
+                self._anchors.append(Anchor(self._length + begin, self._length + end, page, at[begin]))
                 begin = end
         self._append(text)
 
