@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 DATES = ("created", "modified", "reviewed", "next_review")
 METADATA = ("title", "source", "author", "version", "language", "licence", *DATES)
@@ -83,8 +83,9 @@ class Note:
     message: str
 
 
-Loader: TypeAlias = Callable[[bytes], Iterator[Extracted | Unreadable | Note]]
-"""Raises Unreadable where the file as a whole is no document, yields it where one record is none."""
+Loader: TypeAlias = Callable[..., Iterator[Extracted | Unreadable | Note]]
+"""``load(data: bytes, **options)``; which options there are is the format's own matter. Raises Unreadable where the
+file as a whole is no document, yields it where one record is none."""
 
 
 def printable(text: str) -> bool:
@@ -95,9 +96,9 @@ def printable(text: str) -> bool:
 def _lazy(module: str) -> Loader:
     """Imports the loader's module, and with it the format's library, when its first file is met."""
 
-    def load(data: bytes) -> Iterator[Extracted | Unreadable | Note]:
+    def load(data: bytes, **options: Any) -> Iterator[Extracted | Unreadable | Note]:
         loader = cast(Loader, import_module(f"bot.loaders.{module}").load)
-        yield from loader(data)
+        yield from loader(data, **options)
 
     return load
 
