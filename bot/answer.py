@@ -209,11 +209,19 @@ def _runs(hits: Sequence[Hit]) -> list[list[Hit]]:
     runs: list[list[Hit]] = []
     for hit in sorted(hits, key=lambda hit: hit.row):
         before = runs[-1][-1] if runs else None
-        if before and hit.row == before.row + 1 and _section(hit) == _section(before):
+        if before and hit.row == before.row + 1 and _section(hit) == _section(before) and _whole_rows(before, hit):
             runs[-1].append(hit)
         else:
             runs.append([hit])
     return sorted(runs, key=lambda run: min(hit.rank for hit in run))
+
+
+def _whole_rows(before: Hit, hit: Hit) -> bool:
+    """Whether neither is a part of a table's row, unless both are of the same one: cells of different rows must not
+    be joined."""
+    torn = [row for row in hit.origin.rows if any(row[0] < at < row[1] for at in (before.end, hit.start, hit.end))]
+    torn += [row for row in hit.origin.rows if row[0] < before.start < row[1]]
+    return not torn or any(row[0] <= before.start and hit.end <= row[1] for row in torn)
 
 
 def _section(hit: Hit) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.config import Config
-from bot.documents import read_corpus, recheck
+from bot.corpus import read_corpus, recheck
 from bot.embed import load_encoder
 from bot.errors import PlainquoteError
 from bot.index import Index

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -18,9 +19,12 @@ from bot.errors import ConfigError
 ENVIRONMENT_PREFIX = "PLAINQUOTE_"
 MOST_WRONG = (1, 2, 5, 10, 20)
 """What `most_wrong` may be: the calibration has a threshold for each."""
-RECIPE = 1
+OVERDUE = ("notice", "withhold")
+RECIPE = 2
 """Raised when the code cuts passages, tokenises or prefixes in another way, so that an index made
 before is known to be stale."""
+
+_OCR_LANGUAGES = re.compile(r"[A-Za-z_]+(?:\+[A-Za-z_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,15 @@ class Clinic:
 
 @dataclass(frozen=True, slots=True)
 class CorpusRules:
-    """`max_file_mb`: a larger file is skipped. `verify_sources`: withhold a quote whose source file
-    is no longer as it was indexed; switch off only where the index is shipped without its corpus."""
+    """`max_file_mb`: a larger file is skipped. `max_seconds` and `max_memory_mb`: what reading one PDF, Word file or
+    web page may take. `ocr`: Tesseract's codes of the languages, such as ``eng`` or ``eng+deu``, in which pages
+    without a text layer are read off their picture; empty: they are not. `verify_sources`: withhold a quote whose
+    source file is no longer as it was indexed; switch off only where the index is shipped without its corpus."""
 
     max_file_mb: int = 64
+    max_seconds: int = 60
+    max_memory_mb: int = 1024
+    ocr: str = ""
     verify_sources: bool = True
 
 
@@ -80,11 +89,13 @@ class Ranking:
 class Answering:
     """At most `quotes` quotes. `most_wrong`: of 100 questions that the documents don't answer, so many may get
     quotes: 1, 2, 5, 10 or 20; the fewer, the more good questions are refused too. `answer_above`: a threshold of
-    your own for the confidence, 0 to 1; at -1 the one that `most_wrong` gives."""
+    your own for the confidence, 0 to 1; at -1 the one that `most_wrong` gives. `overdue`: a document past its next
+    review is quoted with a notice ("notice") or not at all ("withhold")."""
 
     quotes: int = 3
     most_wrong: int = 10
     answer_above: float = -1.0
+    overdue: str = "notice"
     max_question_chars: int = 2000
 
 
@@ -106,6 +117,13 @@ class Config:
 
     def __post_init__(self) -> None:
         _require(self.corpus.max_file_mb >= 1, "[corpus] max_file_mb", "1 or more")
+        _require(self.corpus.max_seconds >= 1, "[corpus] max_seconds", "1 or more")
+        _require(self.corpus.max_memory_mb >= 256, "[corpus] max_memory_mb", "256 or more")
+        _require(
+            not self.corpus.ocr or _OCR_LANGUAGES.fullmatch(self.corpus.ocr) is not None,
+            "[corpus] ocr",
+            "Tesseract's codes of languages, such as eng or eng+deu, or leave it empty",
+        )
         _require(self.passages.max_tokens >= 16, "[passages] max_tokens", "16 or more")
         _require(self.model.batch_size >= 1, "[model] batch_size", "1 or more")
         _require(self.ranking.candidates >= 1, "[ranking] candidates", "1 or more")
@@ -119,6 +137,7 @@ class Config:
         above = self.answer.answer_above
         _require(0 <= above <= 1 or above == -1, "[answer] answer_above", "between 0 and 1, or to -1")
         _require(self.answer.most_wrong in MOST_WRONG, "[answer] most_wrong", "1, 2, 5, 10 or 20")
+        _require(self.answer.overdue in OVERDUE, "[answer] overdue", "notice or withhold")
         _require(self.answer.max_question_chars >= 1, "[answer] max_question_chars", "1 or more")
         _require(0 <= self.web.port <= 65535, "[web] port", "between 0 and 65535")
 

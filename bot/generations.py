@@ -22,9 +22,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bot.errors import IndexCorrupt, IndexLocked, IndexMissing, IndexTooNew, IndexUnusable
+from bot.errors import IndexCorrupt, IndexLocked, IndexMissing, IndexStale, IndexTooNew, IndexUnusable
 
-FORMAT = 1
+FORMAT = 2
 REBUILD = "Build it again: bot index --rebuild"
 _POINTER = "CURRENT"
 _MANIFEST = "manifest.json"
@@ -112,6 +112,15 @@ def _point(folder: Path, new: Path) -> None:
     _sync(folder)
 
 
+def identity(folder: Path) -> str | None:
+    """What tells the generation in use from every other; None if there is none. Cheap: looks at no file of it."""
+    try:
+        pointer = _pointer(folder)
+    except (IndexCorrupt, IndexMissing):
+        return None
+    return f"{pointer['generation']} {pointer['manifest_sha256']}"
+
+
 def current(folder: Path) -> Generation:
     """The generation in use, its format and every file checked.
 
@@ -159,13 +168,20 @@ def _checked(folder: Path, manifest_sha256: str) -> Generation:
             f"the index has format {written}; this version reads up to {FORMAT}",
             remedy=f"Upgrade Plainquote, or build the index again with this version. {REBUILD}",
         )
-    if hashlib.sha256(data).hexdigest() != manifest_sha256 or written < FORMAT:
+    if written < FORMAT:
+        raise IndexStale(
+            f"the index has format {written}, of an earlier version; this one writes {FORMAT}",
+            remedy="Build it again: bot index",
+        )
+    if hashlib.sha256(data).hexdigest() != manifest_sha256:
         raise IndexCorrupt(f"{folder / _MANIFEST} is damaged", remedy=REBUILD)
     for name, expected in manifest["files"].items():
         path = folder / name
-        if not path.is_file():
-            raise IndexCorrupt(f"{path} is missing", remedy=REBUILD)
-        if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
+        try:
+            whole = path.stat().st_size == expected["bytes"] and _sha256(path) == expected["sha256"]
+        except OSError as error:  # never written, or two builds have finished since the pointer was read
+            raise IndexCorrupt(f"{path} is missing", remedy=REBUILD) from error
+        if not whole:
             raise IndexCorrupt(f"{path} is damaged", remedy=REBUILD)
     return Generation(folder, manifest)
 

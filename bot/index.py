@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -22,11 +22,12 @@ import numpy as np
 
 from bot import generations
 from bot.config import Config
-from bot.documents import Caution, Corpus, Document, Skipped, SourceFile, read_corpus, recheck
+from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, read_corpus, recheck
+from bot.documents import Document
 from bot.embed import Encoder
 from bot.errors import CorpusError, IndexCorrupt, IndexStale, IndexTooNew, IndexUnusable, UsageError
 from bot.lexical import Lexical
-from bot.passages import Passage, cut
+from bot.passages import Passage, cut, indexed_texts
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a build did: documents by id, files by path, passages by number."""
+    """What a build did: documents by id, files by path, passages by number. `renamed`: the old and the new id of
+    documents whose text came back under another; they count as removed and added too. `index`: the one in use now."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -69,6 +71,8 @@ class Report:
     embedded: int
     generation: str
     seconds: float
+    renamed: tuple[tuple[str, str], ...] = ()
+    index: Index | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -81,6 +85,7 @@ class Report:
             "added_documents": list(self.added),
             "changed_documents": list(self.changed),
             "removed_documents": list(self.removed),
+            "renamed": [{"from": before, "to": after} for before, after in self.renamed],
             "passages": self.passages,
             "embedded": self.embedded,
             "generation": self.generation,
@@ -106,6 +111,7 @@ class Index:
     sentence_vectors: np.ndarray
     lexical: Lexical
     sources: Sequence[SourceFile]
+    files: Sequence[ReadFile]
     corpus: Path | None
     model: Mapping[str, Any]
     fingerprint: str
@@ -142,11 +148,11 @@ class Index:
 
         Raises CorpusError if there is no passage at all.
         """
-        cuts = [made for document in corpus.documents for made in cut(document, encoder, config.passages)]
+        cuts = list(_cuts(corpus.documents, encoder, config, known))
         if not cuts:
             raise CorpusError(
                 f"there is nothing to index in {folder or 'the corpus'}",
-                remedy="Put a .txt, .md or .jsonl document with text into it.",
+                remedy="Put a document with text into it: PDF, Word, HTML, Markdown or plain text.",
             )
         documents = {document.id: document for document in corpus.documents}
         passages = tuple(passage for passage, _ in cuts)
@@ -163,6 +169,7 @@ class Index:
             sentence_vectors=sentence_vectors,
             lexical=Lexical.build((text for _, text in cuts), k1=config.ranking.k1, b=config.ranking.b),
             sources=corpus.sources,
+            files=corpus.files,
             corpus=folder,
             model=describe(encoder),
             fingerprint=config.fingerprint(),
@@ -182,7 +189,8 @@ class Index:
         began = time.perf_counter()
         with generations.writing(folder):
             known = None if rebuild else _usable(folder, encoder, config)
-            corpus = read_corpus(corpus_folder, config.corpus)
+            known_files = known.files if known and known.is_in(corpus_folder) else ()
+            corpus = read_corpus(corpus_folder, config.corpus, known.documents if known else None, known_files)
             for skipped in corpus.skipped:
                 logger.warning("skipped %s: %s", skipped.path, skipped.reason)
             before = known.documents if known else {}
@@ -193,10 +201,12 @@ class Index:
                 built = cls.build(corpus, corpus_folder, encoder, config, known)
                 embedded = len(set(built.keys).difference(known.keys if known else ()))
                 index = built._publish(folder)
+        added = tuple(id for id in after if id not in before)
+        removed = tuple(id for id in before if id not in after)
         return Report(
-            added=tuple(id for id in after if id not in before),
+            added=added,
             changed=tuple(id for id in after if id in before and after[id] != before[id]),
-            removed=tuple(id for id in before if id not in after),
+            removed=removed,
             unchanged=sum(id in before and after[id] == before[id] for id in after),
             skipped=corpus.skipped,
             cautions=corpus.cautions,
@@ -204,20 +214,29 @@ class Index:
             embedded=embedded,
             generation=index.generation or "",
             seconds=time.perf_counter() - began,
+            renamed=_renamed([before[id] for id in removed], [after[id] for id in added]),
+            index=index,
         )
 
     def is_of(self, corpus: Corpus, folder: Path) -> bool:
         """Whether this index was built from these documents in this folder."""
 
-        def named(sources: Iterable[SourceFile]) -> list[tuple[str, str]]:
+        def files(files: Iterable[ReadFile]) -> list[tuple[Any, ...]]:
+            return [(file.source.path, file.source.sha256, file.rules, file.skipped, file.cautions) for file in files]
+
+        def sources(sources: Iterable[SourceFile]) -> list[tuple[str, str]]:
             return sorted((source.path, source.sha256) for source in sources)
 
         return (
-            self.corpus is not None
-            and self.corpus.resolve() == folder.resolve()
+            self.is_in(folder)
             and list(self.documents.values()) == list(corpus.documents)
-            and named(self.sources) == named(corpus.sources)
+            and sources(self.sources) == sources(corpus.sources)
+            and files(self.files) == files(corpus.files)
         )
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether this index was built from what was in this folder."""
+        return self.corpus is not None and self.corpus.resolve() == folder.resolve()
 
     # On disk
 
@@ -230,6 +249,7 @@ class Index:
         rows = zip(self.passages, self.keys, strict=True)
         _write_lines(new / "passages.jsonl", ({**asdict(passage), "key": key} for passage, key in rows))
         _write_lines(new / "sources.jsonl", (asdict(source) for source in self.sources))
+        _write_lines(new / "files.jsonl", (asdict(file) for file in self.files))
         faiss.write_index(self.vectors, str(new / "vectors.faiss"))
         np.save(new / "sentences.npy", self.sentence_vectors, allow_pickle=False)
         self.lexical.save(new / "bm25")
@@ -264,6 +284,7 @@ class Index:
                 sentence_vectors=np.load(here / "sentences.npy", mmap_mode="r", allow_pickle=False),
                 lexical=Lexical.load(here / "bm25"),
                 sources=tuple(SourceFile(**line) for line in _read_lines(here / "sources.jsonl")),
+                files=tuple(ReadFile.from_dict(line) for line in _read_lines(here / "files.jsonl")),
                 corpus=folder / manifest["corpus"] if manifest["corpus"] else None,
                 model=manifest["model"],
                 fingerprint=manifest["fingerprint"],
@@ -394,6 +415,28 @@ def _usable(folder: Path, encoder: Encoder, config: Config) -> Index | None:
         logger.info("building from the start: %s", error.problem)
         return None
     return index
+
+
+def _cuts(
+    documents: Iterable[Document], encoder: Encoder, config: Config, known: Index | None
+) -> Iterator[tuple[Passage, str]]:
+    """The passages of the documents with their indexed texts; those of unchanged documents are taken from `known`."""
+    before: dict[str, list[Passage]] = {}
+    for passage in known.passages if known else ():
+        before.setdefault(passage.document, []).append(passage)
+    for document in documents:
+        if known and known.documents.get(document.id) == document:
+            passages = before.get(document.id, [])
+            yield from zip(passages, indexed_texts(document, passages, encoder, config.passages), strict=True)
+        else:
+            yield from cut(document, encoder, config.passages)
+
+
+def _renamed(removed: Iterable[Document], added: Iterable[Document]) -> tuple[tuple[str, str], ...]:
+    gone: dict[str, list[str]] = {}
+    for document in removed:
+        gone.setdefault(document.sha256, []).append(document.id)
+    return tuple((gone[new.sha256].pop(0), new.id) for new in added if gone.get(new.sha256))
 
 
 def _key(passage: Passage, text: str) -> str:

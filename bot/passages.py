@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -28,7 +30,12 @@ LEAST_PREFIX = 16
 _AT_PARAGRAPH = 0.0
 _AT_SENTENCE = 0.1
 _AFTER_LEAD_IN = 0.5
+_IN_LIST = 0.7
 _IN_SENTENCE = 1.0
+
+_ITEM = re.compile(r"(?:[-–—*+•‣▪◦·●○■□▶➢✓✔]|\(?(?:\d{1,3}|[A-Za-z]|[ivx]{1,4})[.)])\s")
+_LINE_BREAK = re.compile("[\r\n]")
+_DEEPEST = 80  # white space in front of a list item
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +83,22 @@ def cut(document: Document, encoder: Encoder, size: PassageSize) -> list[tuple[P
     passages = []
     for row, section in enumerate(document.sections):
         prefix = _prefix(document, section, encoder, encoder.window - size.max_tokens)
-        for pieces in _pack(list(_pieces(document.text, section, encoder, size)), size):
+        stretches = _stretches(document, section, encoder, size)
+        for pieces in (group for stretch in stretches for group in _pack(stretch, size)):
             for fitting in _fit(document.text, pieces, prefix, encoder):
                 spans = tuple((piece.start, piece.end) for piece in fitting)
                 passage = Passage(document.id, spans[0][0], spans[-1][1], row, spans)
                 passages.append((passage, prefix + document.text[passage.start : passage.end]))
     return passages
+
+
+def indexed_texts(document: Document, passages: Sequence[Passage], encoder: Encoder, size: PassageSize) -> list[str]:
+    """The text that `cut` gives with each of these passages of `document`."""
+    prefixes = {
+        row: _prefix(document, document.sections[row], encoder, encoder.window - size.max_tokens)
+        for row in {passage.section for passage in passages}
+    }
+    return [prefixes[passage.section] + document.text[passage.start : passage.end] for passage in passages]
 
 
 def _prefix(document: Document, section: Section, encoder: Encoder, room: int) -> str:
@@ -99,17 +116,69 @@ def _prefix(document: Document, section: Section, encoder: Encoder, room: int) -
     return " ".join(words[:kept]) + "\n" if kept else ""
 
 
-def _pieces(text: str, section: Section, encoder: Encoder, size: PassageSize) -> Iterator[_Piece]:
-    spans = sentences(text, section.start, section.end)
-    counts = encoder.count_tokens([text[start:end] for start, end in spans])
-    following = [*(start for start, _ in spans), section.end][1:]
-    for (start, end), tokens, after in zip(spans, counts, following, strict=True):
+def _stretches(document: Document, section: Section, encoder: Encoder, size: PassageSize) -> Iterator[Sequence[_Piece]]:
+    """The pieces of a section; those of a table's row that is too long apart from all others, so that no passage has
+    a part of it beside a part of another row."""
+    text = document.text
+    spans = list(_units(document, section))
+    counts = encoder.count_tokens([text[start:end] for start, end, _ in spans])
+    following = [*(start for start, _, _ in spans), section.end][1:]
+    stretch: list[_Piece] = []
+    for (start, end, is_row), tokens, after in zip(spans, counts, following, strict=True):
         cost = _cost(text, end, after)
         if tokens <= size.max_tokens and end - start <= size.max_tokens * CHARS_PER_TOKEN:
-            yield _Piece(start, end, max(tokens, 1), cost)
+            stretch.append(_Piece(start, end, max(tokens, 1), cost))
             continue
-        for part in _parts(text, start, end, encoder, size.max_tokens // PARTS):
-            yield _Piece(*part, cost if part[1] == end else _IN_SENTENCE)
+        parts = [
+            _Piece(*part, cost if part[1] == end else _IN_SENTENCE)
+            for part in _parts(text, start, end, encoder, size.max_tokens // PARTS)
+        ]
+        if is_row:
+            yield _with_lists(text, stretch, size)
+            yield parts
+            stretch = []
+        else:
+            stretch += parts
+    yield _with_lists(text, stretch, size)
+
+
+def _units(document: Document, section: Section) -> Iterator[tuple[int, int, bool]]:
+    """The sentences and the rows of tables in a section, and which is a row."""
+    at = section.start
+    first = bisect_left(document.rows, (section.start, section.start))
+    for start, end in document.rows[first:]:
+        if start >= section.end:
+            break
+        yield from ((*span, False) for span in sentences(document.text, at, start))
+        yield start, end, True
+        at = end
+    yield from ((*span, False) for span in sentences(document.text, at, section.end))
+
+
+def _with_lists(text: str, pieces: Sequence[_Piece], size: PassageSize) -> Sequence[_Piece]:
+    """A list that fits into a passage together with the sentence that leads to it is cut only at a high cost."""
+    made = list(pieces)
+    items = [_is_item(text, piece.start) for piece in pieces]
+    first = 0  # the sentence before a list
+    while first + 1 < len(pieces):
+        last = first + 1
+        while (
+            items[first + 1] and last < len(pieces) and (items[last] or _same_line(text, *pieces[last - 1 : last + 1]))
+        ):
+            last += 1
+        if last > first + 1 and sum(piece.tokens for piece in pieces[first:last]) <= size.max_tokens:
+            made[first : last - 1] = [replace(piece, cost=_IN_LIST) for piece in pieces[first : last - 1]]
+        first = last
+    return made
+
+
+def _is_item(text: str, start: int) -> bool:
+    line = text[max(0, start - _DEEPEST) : start].rsplit("\n", 1)[-1]
+    return not line.strip() and _ITEM.match(text, start) is not None
+
+
+def _same_line(text: str, before: _Piece, piece: _Piece) -> bool:
+    return not _LINE_BREAK.search(text, before.end, piece.start)
 
 
 def _cost(text: str, end: int, after: int) -> float:

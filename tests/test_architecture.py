@@ -10,17 +10,17 @@ from conftest import ROOT
 ORDER = [
     ["errors"],
     ["config"],
-    ["texts", "loaders", "timings", "sentences"],
-    ["documents", "embed", "lexical", "query"],
-    ["generations", "passages"],
+    ["texts", "loaders", "timings", "sentences", "page"],
+    ["documents", "quality", "embed", "lexical", "query"],
+    ["corpus", "generations", "passages"],
     ["index"],
-    ["retrieve", "check"],
+    ["retrieve", "check", "watch", "inventory"],
     ["confidence", "highlights"],
     ["answer"],
     ["bot"],
     ["evaluation"],
     ["evaluate", "ui"],
-    ["report"],
+    ["report", "ingest_report"],
     ["cli"],
     ["__main__"],
 ]
@@ -35,6 +35,13 @@ ONLY_IN = {
     "fastapi": {"ui"},
     "uvicorn": {"ui"},
     "socket": {"ui"},
+    "pypdfium2": {"loaders"},
+    "selectolax": {"loaders"},
+    "lxml": {"loaders"},
+    "yaml": {"loaders"},
+    "py3langid": {"quality"},
+    "syllapy": {"quality"},
+    "watchfiles": {"watch"},
 }
 FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "joblib", "requests", "urllib.request"}
 FILES = sorted((ROOT / "bot").rglob("*.py"))

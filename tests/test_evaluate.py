@@ -19,7 +19,7 @@ from bot.bot import Bot
 from bot.cli import main
 from bot.confidence import Calibration
 from bot.config import Answering, Config, PassageSize
-from bot.documents import read_corpus
+from bot.corpus import read_corpus
 from bot.errors import UsageError
 from bot.evaluate import Evaluation, evaluate, measure
 from bot.evaluation import statistics

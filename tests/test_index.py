@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bot import generations
 from bot.bot import Bot
 from bot.config import Config, PassageSize
-from bot.documents import read_corpus
+from bot.corpus import read_corpus
 from bot.errors import (
     CorpusError,
     IndexCorrupt,
@@ -150,13 +150,14 @@ def test_search_finds_what_numpy_finds(texts: list[str], k: int) -> None:
 
 
 def index_of(texts: list[str], encoder: WordEncoder) -> Index:
-    from bot.documents import Corpus, Document, Section
+    from bot.corpus import Corpus
+    from bot.documents import Document, Section
 
     documents = tuple(
         Document(id=str(n), text=text, title="", sections=(Section(0, len(text), ()),), source="x.jsonl", metadata={})
         for n, text in enumerate(texts)
     )
-    return Index.build(Corpus(documents, (), (), ()), None, encoder, CONFIG)
+    return Index.build(Corpus(documents), None, encoder, CONFIG)
 
 
 def test_sentence_vectors_are_those_of_the_sentences(corpus: Path) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config import CorpusRules, PassageSize
-from bot.documents import Document, Section, read_corpus
+from bot.corpus import read_corpus
+from bot.documents import Document, Section
 from bot.embed import Encoder
 from bot.errors import ConfigError
 from bot.passages import CHARS_PER_TOKEN, Passage, cut
