@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 from bot import texts
@@ -67,6 +68,7 @@ class Quote(Place):
 
     text: exactly the document's characters from `start` to `end`. highlights: (start, end) in the document,
     ascending, disjoint, within the quote. score: of its best passage. also_in: where else the same words stand.
+    overdue: the document is past its next review. recognised: words of it were read off a picture of their page.
     """
 
     rank: int
@@ -75,6 +77,8 @@ class Quote(Place):
     score: float
     metadata: Mapping[str, str]
     also_in: tuple[Place, ...]
+    overdue: bool
+    recognised: bool
 
     def __post_init__(self) -> None:
         if len(self.text) != self.end - self.start:
@@ -92,6 +96,8 @@ class Quote(Place):
             "score": self.score,
             "metadata": dict(self.metadata),
             "also_in": [place.to_dict() for place in self.also_in],
+            "overdue": self.overdue,
+            "recognised": self.recognised,
         }
 
 
@@ -136,19 +142,25 @@ class Answer:
         }
 
 
-def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibration: Calibration) -> Answer:
+def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibration: Calibration, today: date) -> Answer:
     """Quotes of the hits that are likely enough to answer, or the outcome ``not_found``.
 
-    Raises IndexStale if the best hit's source is no longer as it was indexed: nothing is quoted then.
+    today: a document whose next review was due before is overdue. Raises IndexStale if the best hit's source is no
+    longer as it was indexed: nothing is quoted then.
     """
     confidences = [calibration.confidence(found) for found in features(hits, index, encoder, CONSIDERED)]
     threshold = config.answer.answer_above
     if threshold < 0:
         threshold = calibration.thresholds[config.answer.most_wrong]
-    sure = [hit for hit, own in zip(hits, confidences, strict=False) if own >= threshold]
+    likely = [hit for hit, own in zip(hits, confidences, strict=False) if own >= threshold]
+    withheld = [hit for hit in likely if config.answer.overdue == "withhold" and _is_overdue(hit.origin, today)]
+    sure = [hit for hit in likely if hit not in withheld]
     if not sure:
         confidence = max(confidences, default=0.0)
-        refusal = (texts.notice("not_found", config), texts.contact(config))
+        refusal = (
+            texts.notice("overdue_withheld" if withheld else "not_found", config),
+            texts.contact(config),
+        )
         return _answer(hits, "not_found", confidence, refusal, suggestions=_suggestions(hits))
     fresh = _fresh(hits, index, config)
     if sure[0] not in fresh:
@@ -159,9 +171,17 @@ def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
     same = _by_text(fresh)
     runs = _runs([hit for hit in sure if hit in fresh and same[hit.text][0] is hit][: config.answer.quotes])
     with hits.timings.of("highlight"):
-        quotes = tuple(_quote(rank, run, highlight(run, hits, index), same) for rank, run in enumerate(runs, start=1))
-    ids = ("sources_only",) if all(hit in fresh for hit in sure) else ("out_of_date", "sources_only")
-    notices = tuple(texts.notice(id, config) for id in ids)
+        quotes = tuple(
+            _quote(rank, run, highlight(run, hits, index), same, today) for rank, run in enumerate(runs, start=1)
+        )
+    ids = {
+        "out_of_date": any(hit not in fresh for hit in sure),
+        "overdue_withheld": bool(withheld),
+        "overdue": any(quote.overdue for quote in quotes),
+        "recognised": any(quote.recognised for quote in quotes),
+        "sources_only": True,
+    }
+    notices = tuple(texts.notice(id, config) for id, holds in ids.items() if holds)
     return _answer(hits, "answered", confidences[sure[0].rank - 1], notices, quotes=quotes)
 
 
@@ -238,6 +258,7 @@ def _quote(
     run: Sequence[Hit],
     highlights: tuple[tuple[int, int], ...],
     same: Mapping[str, Sequence[Hit]],
+    today: date,
 ) -> Quote:
     span = _span(run)
     text = _slice(span)
@@ -250,7 +271,19 @@ def _quote(
         score=max(hit.score for hit in run),
         metadata=span.document.metadata,
         also_in=tuple(Place(**_whereabouts(copy)) for copy in copies),
+        overdue=_is_overdue(span.document, today),
+        recognised=_is_recognised(span),
     )
+
+
+def _is_overdue(document: Document, today: date) -> bool:
+    due = document.metadata.get("next_review")
+    return due is not None and date.fromisoformat(due) < today
+
+
+def _is_recognised(span: _Span) -> bool:
+    first, last = span.document.page_at(span.start), span.document.page_at(span.end - 1)
+    return first is not None and last is not None and any(first <= page <= last for page in span.document.recognised)
 
 
 def _at(hit: Hit, length: int) -> _Span:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html as markup
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from bot.evaluation.abstention import Asked, Excerpt, confidences
 from bot.evaluation.comparison import Comparison
 from bot.evaluation.ranking import MAIN
 from bot.evaluation.statistics import Bin, Interval, risk_coverage
+from bot.page import page, safe, short, table
 
 WORST = 20
 EXCERPT = 300
@@ -22,7 +22,6 @@ _REFUSAL = {
     "answered_when_unanswerable": "Unanswerable questions that got quotes",
     "correct_when_answered": "First quote from a right document, of the answerable questions that got quotes",
 }
-_CHARS = str.maketrans({chr(code): "\ufffd" for code in (*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0))})
 
 
 # Plain text
@@ -70,7 +69,7 @@ def _compared(comparison: Comparison) -> Iterator[str]:
     if comparison.changed_most:
         yield f"The questions whose {MAIN} changed most"
     for moved in comparison.changed_most:
-        yield f"  {moved.before:.3f} → {moved.now:.3f}  {moved.question.id}  {_short(moved.question.text, 60)}"
+        yield f"  {moved.before:.3f} → {moved.now:.3f}  {moved.question.id}  {short(moved.question.text, 60)}"
         yield f"      first was {moved.first_before}, is {moved.first_now}"
 
 
@@ -101,34 +100,18 @@ def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.4f}"
 
 
-def _short(text: str, length: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 1] + "…"
-
-
 # HTML
 
 
 def html(result: Evaluation) -> str:
     """The report. No script, and nothing remote: its policy forbids both. Equal figures give equal bytes."""
     body = "\n".join(part for section in _SECTIONS for part in section(result))
-    return (
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
-        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        "<meta name=viewport content='width=device-width, initial-scale=1'>"
-        f"<title>{_safe(result.dataset.name)}: evaluation</title><style>{_STYLE}</style></head>\n"
-        f"<body><main>\n{body}\n</main></body></html>\n"
-    )
-
-
-def _safe(text: object) -> str:
-    """`text` for any place in the page; control characters are drawn as �."""
-    return markup.escape(str(text).translate(_CHARS))
+    return page(f"{result.dataset.name}: evaluation", body, _STYLE)
 
 
 def _head(result: Evaluation) -> Iterator[str]:
     found = result.to_dict()
-    yield f"<h1>{_safe(found['dataset'])}</h1>"
+    yield f"<h1>{safe(found['dataset'])}</h1>"
     counts = [f"{found['documents']:,} documents", f"{found['passages']:,} passages"] if found["documents"] else []
     if refusal := result.abstention:
         counts += [f"{refusal.answerable:,} answerable and {refusal.unanswerable:,} unanswerable questions"]
@@ -136,7 +119,7 @@ def _head(result: Evaluation) -> Iterator[str]:
         counts += [f"{found['queries']:,} questions"]
     if latency := found["latency_ms"]:
         counts += [f"an answer in {latency['p50']} ms (95%: {latency['p95']} ms)"]
-    yield f"<p class=about>{_safe(' · '.join([*counts, found['model']]))}</p>"
+    yield f"<p class=about>{safe(' · '.join([*counts, found['model']]))}</p>"
 
 
 def _retrieval(result: Evaluation) -> Iterator[str]:
@@ -150,14 +133,14 @@ def _figures(rows: Iterable[tuple[str, str, float, Interval]]) -> str:
     """Name, meaning, value and interval of each."""
     cells = [
         [
-            f"<b>{_safe(name)}</b>" + (f"<small>{_safe(meaning)}</small>" if meaning else ""),
+            f"<b>{safe(name)}</b>" + (f"<small>{safe(meaning)}</small>" if meaning else ""),
             f"{value:.3f}",
             f"{interval[0]:.3f} – {interval[1]:.3f}",
             _gauge(value, interval),
         ]
         for name, meaning, value, interval in rows
     ]
-    return _table(("Figure", "Mean", "95% interval", "0 to 1"), cells, numbers=(1, 2))
+    return table(("Figure", "Mean", "95% interval", "0 to 1"), cells, numbers=(1, 2))
 
 
 def _gauge(value: float, interval: Interval) -> str:
@@ -178,10 +161,10 @@ def _refusal(result: Evaluation) -> Iterator[str]:
     values = refusal.to_dict()
     yield _figures((name, meaning, values[name], refusal.intervals[name]) for name, meaning in _REFUSAL.items())
     rows = [
-        [_safe(name), f"{kind.questions:,}", f"{kind.auroc:.3f}", f"{kind.answered:.1%}"]
+        [safe(name), f"{kind.questions:,}", f"{kind.auroc:.3f}", f"{kind.answered:.1%}"]
         for name, kind in refusal.kinds.items()
     ]
-    yield _table(("Unanswerable because", "Questions", "AUROC", "Got quotes"), rows, numbers=(1, 2, 3))
+    yield table(("Unanswerable because", "Questions", "AUROC", "Got quotes"), rows, numbers=(1, 2, 3))
 
 
 def _confidence(result: Evaluation) -> Iterator[str]:
@@ -263,8 +246,8 @@ def _highlights(result: Evaluation) -> Iterator[str]:
         return
     found = result.highlights.to_dict()
     yield "<h2>Does it mark the right sentences?</h2>"
-    yield _table(
-        tuple(_safe(name) for name in found),
+    yield table(
+        tuple(safe(name) for name in found),
         [[f"{n:,}" if isinstance(n, int) else f"{n:.3f}" for n in found.values()]],
         numbers=range(4),
     )
@@ -274,10 +257,10 @@ def _comparison(result: Evaluation) -> Iterator[str]:
     comparison = result.comparison
     if not comparison:
         return
-    yield f"<h2>What changed against {_safe(comparison.run)}?</h2>"
+    yield f"<h2>What changed against {safe(comparison.run)}?</h2>"
     rows = [
         [
-            _safe(name),
+            safe(name),
             f"{change.before:.3f}",
             f"{change.before + change.difference:.3f}",
             f"{change.difference:+.4f}",
@@ -286,20 +269,20 @@ def _comparison(result: Evaluation) -> Iterator[str]:
         ]
         for name, change in comparison.metrics.items()
     ]
-    yield _table(("Figure", "Before", "Now", "Difference", "p", "Better / same / worse"), rows, numbers=range(1, 6))
+    yield table(("Figure", "Before", "Now", "Difference", "p", "Better / same / worse"), rows, numbers=range(1, 6))
     moved = [
         [
             _question(m.question.id, m.question.text),
             f"{m.before:.3f}",
             f"{m.now:.3f}",
-            _safe(m.first_before or "–"),
-            _safe(m.first_now or "–"),
+            safe(m.first_before or "–"),
+            safe(m.first_now or "–"),
         ]
         for m in comparison.changed_most
     ]
     if moved:
         yield f"<h3>The questions whose {MAIN} changed most</h3>"
-        yield _table(("Question", "Before", "Now", "First was", "First is"), moved, numbers=(1, 2))
+        yield table(("Question", "Before", "Now", "First was", "First is"), moved, numbers=(1, 2))
 
 
 def _worst(result: Evaluation) -> Iterator[str]:
@@ -333,53 +316,26 @@ def _overconfident(result: Evaluation) -> Iterator[str]:
         facts = f"{one.question.kind or 'kind not given'} · confidence {one.confidence:.2f}"
         quoted = _excerpt(one.found) if one.found else ""
         title = _question(one.question.id, one.question.text)
-        yield f"<article><h3>{title}</h3><p class=about>{_safe(facts)}</p>{quoted}</article>"
+        yield f"<article><h3>{title}</h3><p class=about>{safe(facts)}</p>{quoted}</article>"
 
 
 def _question(id: str, text: str) -> str:
-    return f"{_safe(_short(text, 2 * EXCERPT))} <small>{_safe(id)}</small>"
+    return f"{safe(short(text, 2 * EXCERPT))} <small>{safe(id)}</small>"
 
 
 def _excerpt(found: Excerpt) -> str:
     title = f"{found.title} [{found.item}]" if found.title != found.item else found.item
-    return f"<blockquote><cite>{_safe(_short(title, EXCERPT))}</cite>{_safe(_short(found.text, EXCERPT))}</blockquote>"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int]) -> str:
-    """Cells are markup already; `numbers` are the columns set flush right."""
-    right = dict.fromkeys(numbers, " class=number")
-    heads = "".join(f"<th scope=col{right.get(at, '')}>{cell}</th>" for at, cell in enumerate(head))
-    lines = (
-        "<tr>" + "".join(f"<td{right.get(at, '')}>{cell}</td>" for at, cell in enumerate(row)) + "</tr>" for row in rows
-    )
-    return f"<div class=scroll><table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    return f"<blockquote><cite>{safe(short(title, EXCERPT))}</cite>{safe(short(found.text, EXCERPT))}</blockquote>"
 
 
 _SECTIONS = (_head, _retrieval, _refusal, _confidence, _highlights, _comparison, _worst, _overconfident)
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1c2326;--soft:#566166;--paper:#fff;--card:#f4f6f6;--line:#d5dbdc;--mark:#0b6e75}
-@media (prefers-color-scheme:dark){:root{--ink:#e6eaea;--soft:#a3afb2;--paper:#14191b;--card:#1e2528;--line:#39444a;
---mark:#5cc4cb}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-main{max-width:64rem;margin:0 auto;padding:2rem 1.25rem 4rem}
-h1{margin:0;overflow-wrap:anywhere}h2{margin:3rem 0 .75rem;font-size:1.3rem}
-h3{margin:0 0 .25rem;font-size:1rem;overflow-wrap:anywhere}
-h4{margin:.5rem 0 .25rem;font-size:.8rem;color:var(--soft);font-weight:600}
-.about,small,figure p{color:var(--soft);font-size:.875rem}.about{margin:.25rem 0 .75rem}small{font-weight:400}
-.scroll{overflow-x:auto;margin-bottom:1.25rem}table{border-collapse:collapse;width:100%}
-th,td{padding:.45rem .9rem .45rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:middle}
-thead th{color:var(--soft);font-size:.8rem;font-weight:600}td small{display:block}
-.number{font-variant-numeric:tabular-nums;white-space:nowrap}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:2rem}
 figure{margin:0}figcaption{font-weight:600}figure svg{width:100%;max-width:26rem;height:auto}
+figure p{color:var(--soft);font-size:.875rem}
 svg text{fill:var(--soft);font-size:12px}.grid,.track{stroke:var(--line)}.axis{stroke:var(--soft)}
 .interval{stroke:var(--mark);stroke-width:4;opacity:.45}.dot{fill:var(--mark)}
 .curve{fill:none;stroke:var(--mark);stroke-width:2}.ideal{stroke:var(--soft);stroke-dasharray:4 4}
-article{background:var(--card);border-radius:.5rem;padding:1rem 1.25rem;margin:0 0 1rem}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(16rem,1fr));gap:0 1.5rem}
-blockquote{margin:0 0 .5rem;overflow-wrap:anywhere;font-size:.925rem}
-cite{display:block;font-style:normal;color:var(--soft);font-size:.8rem}
-@media print{article,figure{break-inside:avoid}}
+@media print{figure{break-inside:avoid}}
 """

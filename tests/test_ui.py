@@ -66,6 +66,8 @@ def a_quote(text: str, title: str = "T", highlights: tuple[tuple[int, int], ...]
         score=0.5,
         metadata={},
         also_in=(),
+        overdue=False,
+        recognised=False,
     )
 
 
@@ -106,6 +108,8 @@ def test_a_citation_names_all_that_is_known() -> None:
         score=0.5,
         metadata={"reviewed": "2026-01-31", "author": "Nurse Lee", "licence": "CC BY 4.0"},
         also_in=(Place("b.txt", "Other", (), None, 3, 7, "1" * 64),),
+        overdue=True,
+        recognised=True,
     )
     shown = Shown(render._quote(quote, SAY)).text
     for expected in ("Title", "Part › Detail", "4", "2026-01-31", "Nurse Lee", "CC BY 4.0", "Other"):

@@ -27,7 +27,7 @@ _BORDER = 400
 CHAT_WINDOW = "plainquote-chat"
 """The name that `page.js` gives the chat's window: a link to it shows the conversation that is there."""
 
-_METADATA = ("reviewed", "next_review", "source", "author", "licence")
+_METADATA = ("reviewed", "next_review", "version", "created", "modified", "source", "author", "licence")
 
 
 def sayer(config: Config) -> Say:
@@ -130,8 +130,10 @@ def _citation(quote: Quote, say: Say) -> str:
         places = "".join(f"<li>{_link(place, _place(place))}</li>" for place in quote.also_in)
         rows.append(("cite_also_in", f"<ul>{places}</ul>"))
     cited = "".join(f"<div><dt>{say(label)}</dt><dd>{value}</dd></div>" for label, value in rows)
+    warnings = [("cite_overdue", quote.overdue), ("cite_recognised", quote.recognised)]
+    warned = "".join(f'<p class="warning">{say(id)}</p>' for id, holds in warnings if holds)
     hidden = f'<span class="aside">: {escape(quote.title)}</span>'
-    return f"<dl>{cited}</dl>{_link(quote, say('open_document') + hidden, style='open')}"
+    return f"{warned}<dl>{cited}</dl>{_link(quote, say('open_document') + hidden, style='open')}"
 
 
 def _link(place: Place, words: str, style: str = "") -> str:

@@ -1,0 +1,80 @@
+"""What staff are told about every file after a build: the facts behind ``bot index --json`` and ``--report``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Any
+
+from bot.corpus import ReadFile
+from bot.index import Index, Report
+from bot.quality import near_duplicates
+
+
+def inventory(report: Report, today: date) -> dict[str, Any]:
+    """The report as JSON, with `files`, one entry a file, and `near_duplicates`; docs/interfaces.md describes them.
+
+    today: a document whose next review was due before is overdue.
+    """
+    index = report.index
+    if index is None:
+        raise ValueError("a report without its index")
+    return {**report.to_dict(), "files": list(_files(report, index, today)), "near_duplicates": _duplicates(index)}
+
+
+def _files(report: Report, index: Index, today: date) -> Iterator[dict[str, Any]]:
+    passages = Counter(index.documents[passage.document].source for passage in index.passages)
+    read = {file.source.path: file for file in index.files}
+    never_read = {skipped.path: skipped.reason for skipped in report.skipped if skipped.path not in read}
+    for path in sorted({*read, *never_read}):
+        common = {"path": path, "format": PurePosixPath(path).suffix.lower().lstrip(".")}
+        if path in read:
+            yield {**common, **_facts(read[path], index, passages[path], today)}
+        else:
+            yield {**common, "status": "skipped", "reason": never_read[path], "bytes": None}
+
+
+def _facts(file: ReadFile, index: Index, passages: int, today: date) -> dict[str, Any]:
+    documents = [index.documents[id] for id in file.documents]
+    [only] = documents if len(documents) == 1 else [None]
+    due = [document.metadata["next_review"] for document in documents if document.metadata.get("next_review")]
+    return {
+        "status": "indexed" if documents else "skipped",
+        "reason": "" if documents else "; ".join(file.skipped),
+        "bytes": file.source.size,
+        "documents": len(documents),
+        "pages": file.pages,
+        "words": file.words,
+        "passages": passages,
+        "tables": file.tables,
+        "empty_pages": [page for page, why in file.unread.items() if why == "empty"],
+        "scanned_pages": [page for page, why in file.unread.items() if why == "scanned"],
+        "recognised_pages": list(file.recognised),
+        "garbling": file.facts.get("garbling"),
+        "reading_age": file.facts.get("reading_age"),
+        "language": file.facts.get("language"),
+        "cautions": [*file.cautions, *(file.skipped if documents else ())],
+        "metadata": {"title": only.title, **only.metadata} if only else {},
+        "overdue": any(date.fromisoformat(day) < today for day in due),
+    }
+
+
+def _duplicates(index: Index) -> list[dict[str, Any]]:
+    texts = [(p.document, index.documents[p.document].text[p.start : p.end]) for p in index.passages]
+    return [
+        {
+            "similarity": round(found.similarity, 3),
+            "passages": [
+                {
+                    "document": texts[row][0],
+                    "start": index.passages[row].start,
+                    "end": index.passages[row].end,
+                    "text": texts[row][1],
+                }
+                for row in found.rows
+            ],
+        }
+        for found in near_duplicates(texts)
+    ]
