@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 
 from bot import answer as answers
@@ -98,7 +99,7 @@ class Bot:
         """
         index = self.index
         hits = self._find(index, question, history, self.config.ranking.candidates)
-        return answers.answer(hits, index, self.encoder, self.config, shipped())
+        return answers.answer(hits, index, self.encoder, self.config, shipped(), date.today())
 
     def search(self, query: str, k: int = 10, *, history: Sequence[str] = ()) -> Hits:
         """The best `k` passages with all their scores, best first; never refuses. `history` as in `ask`.

@@ -11,10 +11,13 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from bot import __version__
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from bot.answer import Answer, Quote
     from bot.bot import Bot
     from bot.config import Config
+    from bot.index import Report
     from bot.retrieve import Hits
 
 DEFAULT_CORPUS = Path("corpus")
@@ -33,7 +37,7 @@ DEFAULT_INDEX = Path("index")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("httpx", "faiss", "bm25s"):
+    for noisy in ("httpx", "faiss", "bm25s", "watchfiles"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     options = _parser().parse_args(arguments)
     try:
@@ -70,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
     index = command("index", _index, "build the index from the corpus, or bring it up to date")
     index.add_argument("--rebuild", action="store_true", help="use nothing of an index that is there")
+    index.add_argument("--watch", action="store_true", help="go on and follow every change, until Ctrl-C or SIGTERM")
 
     ask = command("ask", _ask, "answer a question, or a file of questions")
     ask.add_argument("question", nargs="?", metavar="QUESTION")
@@ -121,26 +126,61 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _index(options: argparse.Namespace) -> int:
+    if options.watch:
+        return _watch(options)
+    _tell(options, _updater(options)())
+    return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    """SIGTERM ends it wherever it is, as Ctrl-C does, but is no failure: so services are stopped."""
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        from bot.watch import watch
+
+        corpus = options.corpus or DEFAULT_CORPUS
+        logging.getLogger("bot.index").setLevel(logging.ERROR)  # the reports say it, and only what is new
+        watch(corpus, _updater(options), lambda report: _tell(options, report), _print_error, ended)
+    except KeyboardInterrupt:
+        if not ended.is_set():
+            raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def _updater(options: argparse.Namespace) -> Callable[[], Report]:
+    """Brings the index up to date whenever it is called; only the first time, `--rebuild` counts."""
     from bot.embed import load_encoder
     from bot.index import Index
 
     config = _config(options)
     encoder = load_encoder(config.model)
     corpus = options.corpus or DEFAULT_CORPUS
-    report = Index.update(options.index, corpus, encoder, config, rebuild=options.rebuild)
+    rebuild = iter([options.rebuild])
+    return lambda: Index.update(options.index, corpus, encoder, config, rebuild=next(rebuild, False))
+
+
+def _tell(options: argparse.Namespace, report: Report) -> None:
     if options.json:
         _print_json(report.to_dict())
-        return 0
-    _print(
-        f"{len(report.added)} added, {len(report.changed)} changed, {len(report.removed)} removed, "
-        f"{report.unchanged} unchanged, {len(report.skipped)} skipped; "
-        f"{report.passages} passages, {report.embedded} of them embedded now; {report.seconds:.1f} s"
-    )
-    for skipped in report.skipped:
-        _print(f"skipped {skipped.path}: {skipped.reason}")
-    for caution in report.cautions:
-        _print(f"note {caution.path}: {caution.message}")
-    return 0
+    else:
+        _print(
+            f"{len(report.added)} added, {len(report.changed)} changed, {len(report.removed)} removed, "
+            f"{report.unchanged} unchanged, {len(report.skipped)} skipped; "
+            f"{report.passages} passages, {report.embedded} of them embedded now; {report.seconds:.1f} s"
+        )
+        for skipped in report.skipped:
+            _print(f"skipped {skipped.path}: {skipped.reason}")
+        for caution in report.cautions:
+            _print(f"note {caution.path}: {caution.message}")
+    sys.stdout.flush()  # whoever reads along must not wait for the next round
 
 
 def _ask(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,14 @@ from conftest import KETAMINE, ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.answer import Answer, Quote
+from bot.answer import Answer, Quote, answer
 from bot.bot import Bot
+from bot.confidence import shipped
 from bot.config import Answering, Config, CorpusRules
+from bot.corpus import Corpus
+from bot.documents import Document, Section
 from bot.errors import IndexCorrupt, IndexStale, QuestionError, UsageError
+from bot.index import Index
 
 GOLDEN = Path(__file__).parent / "data" / "answers.json"
 ASKED = [
@@ -215,6 +220,71 @@ def test_a_text_that_does_not_match_its_hash_is_not_quoted(make: Callable[..., B
     object.__setattr__(bot.document("a.txt"), "sha256", "0" * 64)
     with pytest.raises(IndexCorrupt, match="does not match its hash"):
         bot.ask("What can I do about nausea after an infusion?")
+
+
+# Documents past their next review, and those read off a picture
+
+DUE = date(2026, 6, 30)
+
+
+def overdue(config: Config, make: Callable[..., Bot], tmp_path: Path, today: date, **files: str) -> Answer:
+    (tmp_path / "a.txt.meta.toml").write_text(f"next_review = {DUE}\n", encoding="utf-8")
+    bot = make(config, **files)
+    hits = bot.search("What can I do about nausea after an infusion?", config.ranking.candidates)
+    return answer(hits, bot.index, bot.encoder, config, shipped(), today)
+
+
+def test_a_document_past_its_next_review_is_quoted_with_a_notice(make: Callable[..., Bot], tmp_path: Path) -> None:
+    in_time = overdue(Config(), make, tmp_path, DUE, a=NAUSEA)
+    assert [notice.id for notice in in_time.notices] == ["sources_only"]
+    assert not in_time.quotes[0].overdue
+    late = overdue(Config(), make, tmp_path, DUE + timedelta(days=1), a=NAUSEA)
+    assert [notice.id for notice in late.notices] == ["overdue", "sources_only"]
+    assert [quote.overdue for quote in late.quotes] == [True]
+    assert late.quotes[0].text == in_time.quotes[0].text
+
+
+def test_or_it_is_withheld_if_the_configuration_says_so(make: Callable[..., Bot], tmp_path: Path) -> None:
+    config = Config(answer=Answering(overdue="withhold"))
+    assert overdue(config, make, tmp_path, DUE, a=NAUSEA).outcome == "answered"
+    late = overdue(config, make, tmp_path, DUE + timedelta(days=1), a=NAUSEA)
+    assert late.outcome == "not_found"
+    assert late.quotes == ()
+    assert late.notices[0].id == "overdue_withheld"
+
+
+def test_a_withheld_document_leaves_the_others(make: Callable[..., Bot], tmp_path: Path) -> None:
+    config = Config(answer=Answering(overdue="withhold", answer_above=0.0))
+    late = overdue(config, make, tmp_path, DUE + timedelta(days=1), a=NAUSEA, b=f"Nausea\n\n{FILLER}")
+    assert {quote.document for quote in late.quotes} == {"b.txt"}
+    assert [notice.id for notice in late.notices] == ["overdue_withheld", "sources_only"]
+
+
+def test_words_read_off_a_picture_are_marked(make: Callable[..., Bot]) -> None:
+    bot = make(a=NAUSEA)
+    document = bot.document("a.txt")
+    object.__setattr__(document, "pages", (0,))
+    assert not bot.ask("What can I do about nausea after an infusion?").quotes[0].recognised
+    object.__setattr__(document, "recognised", (1,))
+    marked = bot.ask("What can I do about nausea after an infusion?")
+    assert [quote.recognised for quote in marked.quotes] == [True]
+    assert [notice.id for notice in marked.notices] == ["recognised", "sources_only"]
+
+
+# Rows of tables
+
+
+def test_a_part_of_a_row_is_never_joined_with_another_row(make: Callable[..., Bot]) -> None:
+    long = " ".join(f"nausea word{n} after infusion" for n in range(80))
+    bot = make(Config(answer=Answering(answer_above=0.0, quotes=10)), a=NAUSEA)
+    text = f"{long}\nnausea after an infusion"
+    rows = ((0, len(long)), (len(long) + 1, len(text)))
+    document = Document(id="t", text=text, title="", sections=(Section(0, len(text), ()),), source="t", tables=(rows,))
+    index = Index.build(Corpus((document,)), None, bot.encoder, bot.config)
+    config = dataclasses.replace(bot.config, corpus=CorpusRules(verify_sources=False))
+    quotes = Bot(index, bot.encoder, config).ask("nausea after an infusion").quotes
+    assert quotes
+    assert all(quote.end <= len(long) or quote.start > len(long) for quote in quotes)
 
 
 # Values

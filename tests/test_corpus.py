@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 import bot.corpus
 from bot.config import CorpusRules
-from bot.corpus import Corpus, SourceFile, read_corpus, recheck
+from bot.corpus import Corpus, ReadFile, SourceFile, read_corpus, recheck
 from bot.errors import CorpusError
 
 RULES = CorpusRules(max_file_mb=1)
@@ -373,3 +374,97 @@ def test_nothing_heavy_is_imported() -> None:
     heavy = "{'markdown_it', 'charset_normalizer', 'numpy', 'torch'}"
     code = f"import sys, bot.corpus; sys.exit(bool({heavy} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
+
+
+# Reading again
+
+
+CONTENTS = [
+    "# A\n\nBody.",
+    "# B\n\nOther body.",
+    "",
+    '{"_id": "x", "text": "One."}\n',
+    '{"_id": "y", "text": "Two."}\nno',
+]
+NAMES = ["a.txt", "b.md", "c.txt", "r.jsonl", "s.jsonl", "d.exe", "a.txt.meta.toml", "b.meta.toml"]
+EDITS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([None, *CONTENTS, 'title = "T"'])), max_size=8)
+
+
+@settings(deadline=None, max_examples=60)
+@given(EDITS, EDITS)
+def test_reading_again_is_the_same_as_reading_for_the_first_time(
+    tmp_path_factory: pytest.TempPathFactory, before: list[tuple[str, str | None]], after: list[tuple[str, str | None]]
+) -> None:
+    folder = tmp_path_factory.mktemp("corpus")
+
+    def edit(edits: list[tuple[str, str | None]]) -> None:
+        for name, content in edits:
+            if content is None:
+                (folder / name).unlink(missing_ok=True)
+            else:
+                (folder / name).write_text(content, encoding="utf-8")
+
+    edit(before)
+    first = read_corpus(folder, RULES)
+    edit(after)
+    known = {document.id: document for document in first.documents}
+    assert read_corpus(folder, RULES, known, first.files) == read_corpus(folder, RULES)
+
+
+def test_an_unchanged_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = write(tmp_path, {"a.txt": "One.", "bad.jsonl": "no", "b.md": "Two.", "c.md": "Three."})
+    (tmp_path / "b.md").write_text("Changed.", encoding="utf-8")
+    os.utime(tmp_path / "c.md", ns=(0, 0))  # touched, and still the same
+    loaded: list[bytes] = []
+    load_here = bot.corpus._load_here
+
+    def load(suffix: str, data: bytes) -> object:
+        loaded.append(data)
+        return load_here(suffix, data)
+
+    monkeypatch.setattr(bot.corpus, "_load_here", load)
+    known = {document.id: document for document in first.documents}
+    second = read_corpus(tmp_path, RULES, known, first.files)
+    assert loaded == [b"Changed."]
+    assert [document.text for document in second.documents] == ["One.", "Changed.", "Three."]
+    assert second.skipped == first.skipped
+    # With other rules, everything is.
+    read_corpus(tmp_path, CorpusRules(max_file_mb=2), known, first.files)
+    assert len(loaded) == 5
+
+
+def test_what_came_of_a_file_survives_json(tmp_path: Path) -> None:
+    corpus = write(tmp_path, {"a.txt": "One.", "a.txt.meta.toml": 'author = "Lee"', "r.jsonl": "no"})
+    again = [ReadFile.from_dict(json.loads(json.dumps(dataclasses.asdict(file)))) for file in corpus.files]
+    assert again == list(corpus.files)
+
+
+def test_facts_are_gathered_for_each_file(tmp_path: Path) -> None:
+    english = "Drink water before the infusion and bring a friend who can drive you home afterwards. " * 9
+    [file] = write(tmp_path, {"a.txt": english}).files
+    assert (file.words, file.pages, file.tables) == (135, None, 0)
+    assert file.facts["language"] == "en"
+    assert 5 < file.facts["reading_age"] < 18
+    assert not file.facts["garbling"]["suspected"]
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.htm", "page.xhtml"])
+def test_rich_formats_are_read_in_a_process_of_their_own(tmp_path: Path, name: str) -> None:
+    page = b"<html lang=en><title>Parking</title><main><h1>Parking</h1><p>Park behind the house.</p></main>"
+    [document] = write(tmp_path, {name: page}).documents
+    assert document.text == "Parking\n\nPark behind the house."
+    assert (document.title, document.metadata) == ("Parking", {"language": "en"})
+
+
+def test_a_sidecar_speaks_before_the_files_own_properties(tmp_path: Path) -> None:
+    page = "---\ntitle: Own\nauthor: Own author\nreviewed: 2026-01-01\n---\nBody."
+    sidecar = 'author = "Nurse Lee"\nversion = "3"\ncreated = 2025-05-05\nlanguage = "en"\n'
+    [document] = write(tmp_path, {"a.md": page, "a.meta.toml": sidecar}).documents
+    assert document.title == "Own"
+    assert document.metadata == {
+        "author": "Nurse Lee",
+        "reviewed": "2026-01-01",
+        "version": "3",
+        "created": "2025-05-05",
+        "language": "en",
+    }

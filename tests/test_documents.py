@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.documents import Document, Section, sections
-from bot.loaders import Heading
+from bot.loaders import Anchor, Heading
 
 
 def document(**changes: Any) -> Document:
@@ -23,6 +23,9 @@ def document(**changes: Any) -> Document:
         "source": "a.txt",
         "pages": (0, 6),
         "metadata": {"source": "NHS"},
+        "tables": (((0, 4),),),
+        "anchors": (Anchor(0, 4, 1, 7), Anchor(6, 8, 2, 0)),
+        "recognised": (2,),
     }
     return Document(**(values | changes))
 
@@ -128,3 +131,41 @@ def test_sections_partition_any_text(text: str, spans: list[tuple[int, int, int]
     found = sections(text, headings, "")
     assert "".join(text[s.start : s.end] for s in found) == text
     assert all(s.start < s.end for s in found)
+
+
+# Tables and places on pages
+
+
+@pytest.mark.parametrize("rows", [((4, 2),), ((0, 9),), ((0, 4), (3, 6)), ((-1, 2),)])
+def test_rows_must_be_in_order_and_in_the_text(rows: tuple[tuple[int, int], ...]) -> None:
+    with pytest.raises(ValueError, match="rows"):
+        document(tables=(rows,))
+
+
+def test_anchors_must_be_in_order_and_in_the_text() -> None:
+    for anchors in ([Anchor(0, 9, 1, 0)], [Anchor(3, 5, 1, 0), Anchor(0, 2, 1, 9)]):
+        with pytest.raises(ValueError, match="anchors"):
+            document(anchors=tuple(anchors))
+
+
+def test_the_anchors_of_a_range_are_cut_to_it() -> None:
+    made = document(anchors=(Anchor(0, 3, 1, 10), Anchor(4, 8, 2, 0)))
+    assert list(made.anchors_of(1, 6)) == [Anchor(1, 3, 1, 11), Anchor(4, 6, 2, 0)]
+    assert list(made.anchors_of(3, 4)) == []
+    assert list(made.anchors_of(0, 8)) == list(made.anchors)
+
+
+@given(st.lists(st.integers(0, 30), max_size=8), st.integers(0, 30), st.integers(0, 30))
+def test_anchors_of_any_range(borders: list[int], start: int, end: int) -> None:
+    spans = list(zip(sorted(borders)[::2], sorted(borders)[1::2], strict=False))
+    text = "x" * 30
+    made = document(
+        text=text,
+        sections=(Section(0, 30, ()),),
+        pages=(),
+        anchors=tuple(Anchor(first, last, 1, first) for first, last in spans),
+    )
+    wanted = {at for first, last in spans for at in range(max(first, start), min(last, end))}
+    found = list(made.anchors_of(start, end))
+    assert {at for anchor in found for at in range(anchor.start, anchor.end)} == wanted
+    assert all(anchor.at == anchor.start for anchor in found)

@@ -30,6 +30,7 @@ from bot.errors import (
 )
 from bot.index import Index
 from bot.lexical import terms
+from bot.passages import cut
 
 CONFIG = Config(passages=PassageSize(max_tokens=32))
 
@@ -44,6 +45,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def build(tmp_path: Path, corpus: Path, encoder: WordEncoder | None = None) -> Path:
+    tmp_path.mkdir(exist_ok=True)
     Index.update(tmp_path / "index", corpus, encoder or WordEncoder(), CONFIG)
     return tmp_path / "index"
 
@@ -63,6 +65,7 @@ def test_survives_the_disk(tmp_path: Path, corpus: Path) -> None:
     assert loaded.background == built.background
     np.testing.assert_array_equal(loaded.sentence_vectors, built.sentence_vectors)
     assert loaded.sources == built.sources
+    assert loaded.files == built.files
     np.testing.assert_array_equal(
         loaded.vectors.reconstruct_n(0, len(loaded.passages)), built.vectors.reconstruct_n(0, len(built.passages))
     )
@@ -108,6 +111,30 @@ def test_a_renamed_file_keeps_its_vectors(tmp_path: Path, corpus: Path) -> None:
     (corpus / "a.txt").rename(corpus / "z.txt")
     report = Index.update(folder, corpus, encoder, CONFIG)
     assert (report.added, report.removed, report.embedded) == (("z.txt",), ("a.txt",), 0)
+    assert report.renamed == (("a.txt", "z.txt"),)
+    assert report.to_dict()["renamed"] == [{"from": "a.txt", "to": "z.txt"}]
+
+
+def test_only_documents_that_changed_are_cut_again(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build(tmp_path, corpus)
+    (corpus / "b.md").write_text("# Parking\n\nPark in the street.\n", encoding="utf-8")
+    made: list[str] = []
+    monkeypatch.setattr("bot.index.cut", lambda document, *rest: (made.append(document.id), cut(document, *rest))[1])
+    Index.update(folder, corpus, WordEncoder(), CONFIG)
+    assert made == ["b.md"]
+    assert answers(folder) == answers(build(tmp_path / "anew", corpus))
+
+
+def test_a_new_file_that_cannot_be_read_is_remembered(tmp_path: Path, corpus: Path) -> None:
+    folder = build(tmp_path, corpus)
+    (corpus / "broken.jsonl").write_text("no", encoding="utf-8")
+    before = Index.load(folder).generation
+    report = Index.update(folder, corpus, WordEncoder(), CONFIG)
+    assert report.generation != before
+    assert [file.source.path for file in Index.load(folder).files] == ["a.txt", "b.md", "broken.jsonl"]
+    assert Index.update(folder, corpus, WordEncoder(), CONFIG).generation == report.generation
 
 
 def test_an_empty_corpus_is_refused_and_the_index_stays(tmp_path: Path, corpus: Path) -> None:

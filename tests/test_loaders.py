@@ -116,29 +116,7 @@ def test_the_short_lines_at_the_end_of_a_letter_are_no_headings() -> None:
     assert found(text.headings, source) == [(3, "Dear patient")]
 
 
-# Markdown
-
-
-def test_markdown_headings() -> None:
-    source = "# One #\n\ntext\n\nTwo\nlines\n---\n\n```\n# code\n```\n\n    # indented\n\n### C#\n## \\# x ##y\n#no\n"
-    assert found(markdown.headings, source) == [(1, "One"), (2, "Two\nlines"), (3, "C#"), (2, "\\# x ##y")]
-
-
-def test_markdown_headings_in_quotes_lists_and_html_are_not_the_outline() -> None:
-    assert found(markdown.headings, "> # a\n\n- # b\n\n<pre>\n# c\n</pre>\n\n# d\n") == [(1, "d")]
-
-
-@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-def test_markdown_offsets_hold_for_every_line_break_and_for_nul(newline: str) -> None:
-    source = newline.join(["a\0b\u2028c\x85d\x0ce", "", "# One\0", "", "Two", "===", "end"])
-    one, two = markdown.headings(source)
-    assert source[one.start : one.end] == "# One\0"
-    assert one.text == "One\0"
-    assert source[two.start : two.end] == f"Two{newline}==="
-
-
-def test_markdown_with_front_matter_takes_it_for_no_heading() -> None:
-    assert found(markdown.headings, "---\ntitle: A leaflet\ndate: today\n---\n\n# Dose\n") == [(1, "Dose")]
+# Headings of both kinds of text
 
 
 @pytest.mark.parametrize(
@@ -150,11 +128,6 @@ def test_hostile_repetition_takes_linear_time(headings: Headings, unit: str) -> 
     start = time.process_time()
     list(headings(unit * 10_000))
     assert time.process_time() - start < 3  # some 0.4; a quadratic parser takes far longer
-
-
-def test_deeply_nested_lists_and_quotes() -> None:
-    list(markdown.headings("".join("  " * depth + "- a\n" for depth in range(400))))
-    list(markdown.headings(("> " * 2000 + "a\n") * 20))
 
 
 # JSON Lines

@@ -11,7 +11,7 @@ from bot.corpus import read_corpus
 from bot.documents import Document, Section
 from bot.embed import Encoder
 from bot.errors import ConfigError
-from bot.passages import CHARS_PER_TOKEN, Passage, cut
+from bot.passages import CHARS_PER_TOKEN, Passage, cut, indexed_texts
 
 SIZE = PassageSize(max_tokens=32)
 
@@ -57,7 +57,9 @@ def check(document: Document, made: list[tuple[Passage, str]], encoder: Encoder,
 @given(documents())
 def test_passages_are_slices_that_cover_the_text_and_fit_the_window(document: Document) -> None:
     encoder = WordEncoder()
-    check(document, cut(document, encoder, SIZE), encoder, SIZE)
+    made = cut(document, encoder, SIZE)
+    check(document, made, encoder, SIZE)
+    assert indexed_texts(document, [passage for passage, _ in made], encoder, SIZE) == [text for _, text in made]
 
 
 @given(documents(), st.integers(16, 80))
@@ -128,6 +130,57 @@ def test_a_lead_in_stays_with_its_list() -> None:
     document = plain("We are open every day of the week but Sunday. Do not take:\n\n- aspirin\n- ibuprofen")
     made = [document.text[p.start : p.end] for p, _ in cut(document, WordEncoder(), PassageSize(max_tokens=20))]
     assert any("Do not take" in passage and "aspirin" in passage for passage in made)
+
+
+def test_a_list_that_fits_stays_whole_with_its_lead_in() -> None:
+    items = ["aspirin every day", "any pill for the heart", "a patch on the skin"]
+    listed = "Do not take it with:\n" + "\n".join(f"• {item}" for item in items)
+    document = plain(
+        f"We open at nine o'clock. We close at five o'clock in the evening. {listed}\n\nCall us at any time."
+    )
+    for most in (31, 40, 48):
+        made = [document.text[p.start : p.end] for p, _ in cut(document, WordEncoder(), PassageSize(max_tokens=most))]
+        assert any(listed in passage for passage in made), (most, made)
+
+
+def test_a_list_that_is_too_long_is_cut_between_items() -> None:
+    items = "\n".join(f"- take number {n} with food" for n in range(12))
+    document = plain(f"Rules:\n{items}")
+    made = [document.text[p.start : p.end] for p, _ in cut(document, WordEncoder(), SIZE)]
+    assert len(made) > 1
+    assert all(passage.endswith("food") for passage in made)
+
+
+def with_rows(before: str, rows: list[str], after: str) -> Document:
+    text, spans = before, []
+    for row in rows:
+        spans.append((len(text), len(text) + len(row)))
+        text += f"{row}\n"
+    text += after
+    return Document(
+        id="a", text=text, title="", sections=(Section(0, len(text), ()),), source="a", tables=(tuple(spans),)
+    )
+
+
+@given(
+    st.text(alphabet="ab. \n", max_size=40),
+    st.lists(st.text(alphabet="abc. |:", min_size=1, max_size=200).filter(str.strip).map(str.strip), min_size=1),
+    st.text(alphabet="ab. \n", max_size=40),
+)
+def test_no_passage_has_a_part_of_a_row_beside_anything_else(before: str, rows: list[str], after: str) -> None:
+    document = with_rows(f"{before}\n", rows, after)
+    for passage, _ in cut(document, WordEncoder(), SIZE):
+        for start, end in document.rows:
+            inside = start <= passage.start and passage.end <= end
+            around = passage.start <= start and end <= passage.end
+            assert inside or around or passage.end <= start or end <= passage.start
+
+
+def test_a_row_is_one_sentence_whatever_stands_in_it() -> None:
+    document = with_rows("Doses.\n", ["Pill: A. Stop at once. | Dose: 5 mg", "Pill: B. | Dose: 7 mg"], "Ask us.")
+    [(passage, _)] = cut(document, WordEncoder(), PassageSize(max_tokens=60))
+    spoken = [document.text[start:end] for start, end in passage.sentences]
+    assert spoken == ["Doses.", "Pill: A. Stop at once. | Dose: 5 mg", "Pill: B. | Dose: 7 mg", "Ask us."]
 
 
 def test_title_and_section_are_indexed_but_not_part_of_the_passage() -> None:

@@ -9,7 +9,7 @@ each of its cells, so that it keeps its meaning wherever it is quoted::
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bot.loaders import Extracted, Heading, Span
@@ -65,16 +65,10 @@ class Writer:
     def table(self, grid: Grid, heads: int) -> None:
         """A table whose first `heads` rows name its columns (0: none is known to do so). Heads above each other are
         joined; a row that is one cell across the whole table is written as it is."""
-        width = max(map(len, grid), default=0)
-        rows = [[*map(_cell, row), *[""] * (width - len(row))] for row in grid]
-        if heads >= len(rows):  # nothing but heads
-            heads = 0
-        names = _names(rows[:heads])
         spans: list[Span] = []
-        for row in rows[heads:]:
-            for line in _row_lines(row, names):
-                start = self._block(line, "row" if spans else "table")
-                spans.append((start, self._length))
+        for line in table_lines(grid, heads):
+            start = self._block(line, "row" if spans else "table")
+            spans.append((start, self._length))
         if spans:
             self._tables.append(tuple(spans))
 
@@ -100,6 +94,17 @@ class Writer:
 def one_line(words: str) -> str:
     """Runs of white space as one space. A no-break space is kept: it holds a dose and its unit together."""
     return _BLANKS.sub(" ", words).strip(" ")
+
+
+def table_lines(grid: Grid, heads: int) -> Iterator[str]:
+    """The lines of a table, as `Writer.table` writes them."""
+    width = max(map(len, grid), default=0)
+    rows = [[*map(_cell, row), *[""] * (width - len(row))] for row in grid]
+    if heads >= len(rows):  # nothing but heads
+        heads = 0
+    names = _names(rows[:heads])
+    for row in rows[heads:]:
+        yield from _row_lines(row, names)
 
 
 def looks_headed(grid: Grid, bold: Sequence[bool] = ()) -> bool:

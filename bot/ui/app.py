@@ -7,6 +7,8 @@ import contextlib
 import signal
 import socket
 import sys
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import FrameType
 
@@ -24,16 +26,39 @@ STYLE = Path(__file__).parent / "style.css"
 PAGE_JS = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 MOST_MARKED = 100_000
 """Characters that may be marked in a document; no quote comes near."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks for a newer index."""
 
 
 def create_app(bot: Bot) -> FastAPI:
-    """The app over `bot`; it keeps no state of its own. Not to be called from within an event loop."""
+    """The app over `bot`. While it runs, from its startup to its shutdown, it follows the index on disk.
+
+    Not to be called from within an event loop.
+    """
     with asyncio.Runner() as loop:  # outside of a loop Gradio opens one for each lock, and closes none
         return loop.run(_create_app(bot))
 
 
 async def _create_app(bot: Bot) -> FastAPI:
-    app = FastAPI(openapi_url=None)
+    page, renew = chat.build(bot)
+
+    def follow(stopped: threading.Event) -> None:
+        while not stopped.wait(LOOK_EVERY):
+            if bot.refresh():
+                renew()
+
+    @contextlib.asynccontextmanager
+    async def following(app: FastAPI) -> AsyncIterator[None]:
+        stopped = threading.Event()
+        thread = threading.Thread(target=follow, args=(stopped,), name="follow", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            await asyncio.to_thread(thread.join)  # Python may not end while a thread is within a library
+
+    app = FastAPI(openapi_url=None, lifespan=following)
     say = render.sayer(bot.config)
 
     @app.get("/style.css")
@@ -57,7 +82,7 @@ async def _create_app(bot: Bot) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        chat.build(bot),
+        page,
         path="/",
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         js=PAGE_JS,

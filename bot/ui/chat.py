@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, TypedDict
@@ -49,12 +49,20 @@ Update = tuple[Any, Any, str]
 """New values of the log, the input and the line for problems; gr.skip() leaves one as it is."""
 
 
-def build(bot: Bot) -> gr.Blocks:
+def build(bot: Bot) -> tuple[gr.Blocks, Callable[[], None]]:
+    """The page, and what gives it the starters of the index that is in use by then."""
     say = render.sayer(bot.config)
     text = {
         id: notice(id, bot.config).text for id in ("page_title", "input_label", "input_placeholder", "send", "clear")
     }
     fault = render.problem(notice("fault", bot.config))
+
+    def top() -> str:
+        return render.header(starters(bot.documents()), say)
+
+    def renew() -> None:
+        header.value = top()
+        page.config = page.get_config_file()  # what Gradio writes into the page of the next visit
 
     def ask(question: str, conversation: Conversation) -> Iterator[Update]:
         yield from replies(bot, question, conversation)
@@ -64,7 +72,7 @@ def build(bot: Bot) -> gr.Blocks:
 
     page: gr.Blocks
     with gr.Blocks(title=text["page_title"], analytics_enabled=False, fill_width=True) as page:
-        header = gr.HTML(render.header(starters(bot.documents()), say), js_on_load=LOG_JS, apply_default_css=False)
+        header = gr.HTML(top(), js_on_load=LOG_JS, apply_default_css=False)
         turns = gr.HTML(
             Conversation(turns=[]),
             html_template=_template(notice("chat_label", bot.config).text),
@@ -107,7 +115,7 @@ def build(bot: Bot) -> gr.Blocks:
         clear.click(None, None, outputs, js=_CLEAR, cancels=asked, show_progress="hidden")
         add_endpoints(bot)
     page.queue(default_concurrency_limit=AT_ONCE, max_size=WAITING)
-    return page
+    return page, renew
 
 
 _FOCUS = """(...values) => {
