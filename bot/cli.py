@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
     index = command("index", _index, "build the index from the corpus, or bring it up to date")
     index.add_argument("--rebuild", action="store_true", help="use nothing of an index that is there")
+    index.add_argument("--report", type=Path, metavar="FILE", help="write what came of each file as an HTML page")
     index.add_argument("--watch", action="store_true", help="go on and follow every change, until Ctrl-C or SIGTERM")
 
     ask = command("ask", _ask, "answer a question, or a file of questions")
@@ -126,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _index(options: argparse.Namespace) -> int:
+    _check_folder(options.report)
     if options.watch:
         return _watch(options)
     _tell(options, _updater(options)())
@@ -168,8 +171,13 @@ def _updater(options: argparse.Namespace) -> Callable[[], Report]:
 
 
 def _tell(options: argparse.Namespace, report: Report) -> None:
+    if options.report:
+        from bot import ingest_report
+
+        with _writer(options.report) as write:
+            write(ingest_report.html(_inventory(report)))
     if options.json:
-        _print_json(report.to_dict())
+        _print_json(_inventory(report))
     else:
         _print(
             f"{len(report.added)} added, {len(report.changed)} changed, {len(report.removed)} removed, "
@@ -181,6 +189,12 @@ def _tell(options: argparse.Namespace, report: Report) -> None:
         for caution in report.cautions:
             _print(f"note {caution.path}: {caution.message}")
     sys.stdout.flush()  # whoever reads along must not wait for the next round
+
+
+def _inventory(report: Report) -> dict[str, Any]:
+    from bot.inventory import inventory
+
+    return inventory(report, date.today())
 
 
 def _ask(options: argparse.Namespace) -> int:
@@ -301,9 +315,7 @@ def _eval(options: argparse.Namespace) -> int:
     from bot.evaluate import evaluate
     from bot.evaluation.trec import write_qrels, write_run
 
-    for path in filter(None, (options.run_file, options.qrels, options.html)):
-        if not path.parent.is_dir():  # known before the minutes that measuring takes
-            raise UsageError(f"there is no folder {path.parent}", remedy="Check the path, or create the folder.")
+    _check_folder(options.run_file, options.qrels, options.html)
     result = evaluate(
         options.dataset,
         _config(options),
@@ -390,6 +402,13 @@ def _lines(path: Path) -> Iterator[Iterator[str]]:
         raise UsageError(f"{path} is not UTF-8: {error}", remedy="Save it as UTF-8.") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", remedy="Check the path.") from error
+
+
+def _check_folder(*paths: Path | None) -> None:
+    """Raises UsageError where a file has no folder to go to, before minutes are spent on what it is to hold."""
+    for path in filter(None, paths):
+        if not path.parent.is_dir():
+            raise UsageError(f"there is no folder {path.parent}", remedy="Check the path, or create the folder.")
 
 
 @contextmanager

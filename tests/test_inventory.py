@@ -69,7 +69,7 @@ def test_passages_that_say_the_same_are_named(made: dict, tmp_path: Path) -> Non
     for name, days in (("c.txt", "ten"), ("d.txt", "six")):
         text = f"Call\n\nA nurse calls you after {days} days to hear how you slept and what you could eat since then."
         (corpus / name).write_text(
-            f"{text} She also asks for your pain score, so please write it down each evening before you sleep."
+            f"{text} {REST[:40]} She also asks for your pain score on the scale from none to ten, so please write it down each evening before you sleep."
         )
     again = inventory(Index.update(tmp_path / "index", corpus, WordEncoder(), CONFIG), TODAY)
     [group] = again["near_duplicates"]
