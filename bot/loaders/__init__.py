@@ -22,12 +22,14 @@ tag such as ``en`` or ``de-CH``; `source` is where the document is published."""
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """``text[start:end]`` is what the page, from 1, shows from its character `at` on, one for one; `at` counts as the
-    format's library does."""
+    format's library does. Where the text was read off a picture, `at` is -1 and `box` is the place of all of it: x0,
+    y0, x1, y1 in shares of the page, from its upper left."""
 
     start: int
     end: int
     page: int
     at: int
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,23 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from bot.loaders import Anchor, Extracted, Heading, Note, Unreadable
-from bot.loaders.worker import read_frame, write_frame
+from bot.loaders.worker import EXHAUSTED, read_frame, write_frame
 
 _PACKAGE = Path(__file__).parents[2]
-_LONGEST_FRAME = 512 * 1024 * 1024
+_WORKER = ("-m", "bot.loaders.worker")
+_LONGEST_ANSWER = 256 * 1024 * 1024
+_GRACE = 5
+"""Seconds after which a process that nobody ended ends itself."""
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "TESSDATA_PREFIX")
 """What the process is told of ours; nothing else, so no secret of ours can get into it."""
+
+Found: TypeAlias = Extracted | Unreadable | Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +54,36 @@ class Reader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def load(self, suffix: str, data: bytes, **options: Any) -> list[Extracted | Unreadable | Note]:
+    @property
+    def pid(self) -> int | None:
+        """The process's number; None where none runs: it is started with the first file."""
+        return self._process.pid if self._process else None
+
+    def load(self, suffix: str, data: bytes, **options: Any) -> list[Found]:
         """What the loader of `suffix` finds in `data`. Raises Unreadable as it does, and where a limit is met or
         the process crashes."""
-        process = self._process
-        if process is None or process.poll() is not None:  # it may have been ended from outside since the last file
-            self.close()
-            process = self._start()
-        timer = threading.Timer(self._limits.seconds, process.kill)
+        process = self._running()
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            process.kill()
+
+        timer = threading.Timer(self._limits.seconds, expire)
         timer.start()
+        answer: list[Found] | Unreadable | None = None
         try:
-            return self._exchange(process, suffix, data, options)
-        except (BrokenPipeError, ValueError):  # ValueError: what came back is no answer
-            raise Unreadable(self._obituary(process, timer)) from None
+            answer = _exchange(process, {"suffix": suffix, "bytes": len(data), "options": options}, data)
         finally:
             timer.cancel()
+            timer.join()
+            if answer is None or expired.is_set():  # what it may still say belongs to no other file
+                self.close()
+        if answer is None:
+            raise Unreadable(self._obituary(process.returncode, expired.is_set()))
+        if isinstance(answer, Unreadable):
+            raise answer
+        return answer
 
     def close(self) -> None:
         """Ends the process."""
@@ -74,72 +95,99 @@ class Reader:
             with contextlib.suppress(BrokenPipeError):  # what was not yet sent has nobody to go to
                 cast(BinaryIO, process.stdin).close()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        limits = (str(self._limits.megabytes), str(self._limits.seconds + 5))
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "bot.loaders.worker", *limits],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=_PACKAGE,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        )
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process and self._process.poll() is not None:  # ended from outside since the last file
+            self.close()
+        if not self._process:
+            limits = (str(self._limits.megabytes), str(self._limits.seconds + _GRACE))
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, *_WORKER, *limits],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=_PACKAGE,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            )
         return self._process
 
-    def _exchange(
-        self, process: subprocess.Popen[bytes], suffix: str, data: bytes, options: dict[str, Any]
-    ) -> list[Extracted | Unreadable | Note]:
-        requests, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
-        write_frame(requests, {"suffix": suffix, "bytes": len(data), "options": options})
-        requests.write(data)
-        requests.flush()
-        found: list[Extracted | Unreadable | Note] = []
-        while frame := read_frame(answers, _LONGEST_FRAME):
-            if "done" in frame:
-                return found
-            if "refused" in frame:
-                read_frame(answers)  # done
-                raise Unreadable(str(frame["refused"]))
-            if "exhausted" in frame:
-                self.close()
-                raise Unreadable(self._too_much_memory())
-            found.append(_found(frame))
-        raise BrokenPipeError
-
-    def _obituary(self, process: subprocess.Popen[bytes], timer: threading.Timer) -> str:
-        timed_out = not timer.is_alive()
-        self.close()
+    def _obituary(self, code: int, timed_out: bool) -> str:
         if timed_out:
             return f"takes too long to read: the limit is {self._limits.seconds} s"
-        code = process.returncode
-        if code == -signal.SIGKILL:
-            return self._too_much_memory()
+        if code in (EXHAUSTED, -signal.SIGKILL):  # the system kills what it has no memory for
+            return f"needs too much memory to read: the limit is {self._limits.megabytes} MB"
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         return f"breaks the program that reads it ({name}), or needs more than {self._limits.megabytes} MB of memory"
 
-    def _too_much_memory(self) -> str:
-        return f"needs too much memory to read: the limit is {self._limits.megabytes} MB"
+
+def _exchange(
+    process: subprocess.Popen[bytes], request: dict[str, Any], data: bytes
+) -> list[Found] | Unreadable | None:
+    """What the process finds in `data`, or why it refuses it; None if it ends instead. Raises Unreadable for an answer
+    that is none."""
+    requests, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
+    with contextlib.suppress(BrokenPipeError):
+        write_frame(requests, request)
+        requests.write(data)
+        requests.flush()
+        try:
+            if (frame := read_frame(answers, _LONGEST_ANSWER)) is not None:
+                return Unreadable(_string(frame["refused"])) if "refused" in frame else [*map(_found, frame["found"])]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise Unreadable("breaks the program that reads it (its answer makes no sense)") from None
+    process.wait()
+    return None
 
 
-def _found(frame: dict[str, Any]) -> Extracted | Unreadable | Note:
-    """A frame as what it was made from; ValueError for anything else."""
-    try:
-        if "note" in frame:
-            return Note(str(frame["note"]))
-        if "unreadable" in frame:
-            return Unreadable(str(frame["unreadable"]))
-        values = frame["extracted"]
-        return Extracted(
-            text=values["text"],
-            id=values["id"],
-            title=values["title"],
-            headings=tuple(Heading(*heading) for heading in values["headings"]),
-            pages=tuple(values["pages"]),
-            metadata=dict(values["metadata"]),
-            tables=tuple(tuple((start, end) for start, end in table) for table in values["tables"]),
-            anchors=tuple(Anchor(*anchor) for anchor in values["anchors"]),
-            unread={int(page): why for page, why in values["unread"].items()},
-            recognised=tuple(values["recognised"]),
-        )
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not an answer: {error!r}") from error
+def _found(values: dict[str, Any]) -> Found:
+    """The inverse of the process's own; AttributeError, KeyError, TypeError or ValueError for anything else."""
+    if "note" in values:
+        return Note(_string(values["note"]))
+    if "unreadable" in values:
+        return Unreadable(_string(values["unreadable"]))
+    values = values["extracted"]
+    found = Extracted(
+        text=_string(values["text"]),
+        id=None if values["id"] is None else _string(values["id"]),
+        title=None if values["title"] is None else _string(values["title"]),
+        headings=tuple(
+            Heading(_whole(start), _whole(end), _whole(level), _string(words))
+            for start, end, level, words in values["headings"]
+        ),
+        pages=tuple(map(_whole, values["pages"])),
+        metadata={key: _string(value) for key, value in values["metadata"].items()},
+        tables=tuple(tuple((_whole(start), _whole(end)) for start, end in rows) for rows in values["tables"]),
+        anchors=tuple(map(_anchor, values["anchors"])),
+        unread={int(page): _string(why) for page, why in values["unread"].items()},
+        recognised=tuple(map(_whole, values["recognised"])),
+    )
+    headings = ((heading.start, heading.end) for heading in found.headings)
+    anchors = ((anchor.start, anchor.end) for anchor in found.anchors)
+    if not all(0 <= start <= end <= len(found.text) for start, end in chain(headings, anchors, *found.tables)):
+        raise ValueError("a place outside of the text")
+    return found
+
+
+def _anchor(values: list[Any]) -> Anchor:
+    start, end, page, at, *box = values
+    if not box:
+        return Anchor(_whole(start), _whole(end), _whole(page), _whole(at))
+    x0, y0, x1, y1 = map(_share, box)
+    return Anchor(_whole(start), _whole(end), _whole(page), _whole(at), (x0, y0, x1, y1))
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no whole number")
+    return value
+
+
+def _share(value: object) -> float:
+    if type(value) is not float or not 0.0 <= value <= 1.0:
+        raise TypeError(f"{value!r} is no share")
+    return value

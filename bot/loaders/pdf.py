@@ -8,12 +8,15 @@ can be had from the file whenever a quote is to be shown in its place.
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import groupby, pairwise
+from statistics import median
+from typing import Any, TypeAlias
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -22,6 +25,7 @@ from bot.loaders import Anchor, Extracted, Heading, Note, Span, Unreadable
 from bot.loaders.layout import (
     CELL_GAP,
     Block,
+    Cell,
     Line,
     Page,
     Row,
@@ -32,13 +36,17 @@ from bot.loaders.layout import (
     may_be_heading,
     without_running_heads,
 )
-from bot.loaders.writing import row_parts
+from bot.loaders.ocr import DOTS_PER_INCH, MOST_PIXELS, Picture, Word, check_languages
+from bot.loaders.ocr import read as recognise
+from bot.loaders.ruled import THICKEST, Colour, Fill, Rule, Ruled, grids
+from bot.loaders.writing import CELLS, LONGEST_ROW
 
 MOST_PAGES = 3000
 MOST_CHARACTERS = 20_000_000
 
-_PIECE = re.compile("[^\r\n\x02\ufffe]+")  # PDFium marks a hyphen at a line's end in one of two ways
-_HYPHENS = "\x02\ufffe"
+_PIECE = re.compile("[^\x00-\x08\n-\x1f\ufffe]+")
+_HYPHENS = "\x02\ufffe"  # PDFium marks a hyphen at a line's end in one of two ways
+_NAMELESS = re.compile("[\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f\ufffd]")
 _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 _LIGATURE = re.compile(f"[{''.join(_LIGATURES)}]")
 _RAISED = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
@@ -47,11 +55,28 @@ _SMALLER = 0.82
 _AROUND_WORD = ".,;:!?()[]\"'“”‘’"
 _BOLD = re.compile(rb"bold|black|heavy|semibold|demi", re.IGNORECASE)
 _TWICE = re.compile(r"([^\W_])\1")
+_MAY_BE_CELLS = 0.4
+"""A gap between words, in sizes of their letters, from which on lines are looked for that may part cells."""
+_WIDEST_LETTER = 0.6
+_MOST_OBJECTS = 2000
+_MOST_STROKES = 4000
+_WITHIN_WORD = 0.1
+_WHITE = 245
+_MOST_OF_PAGE = 0.85  # a larger grid is the page's frame
 _BOX = struct.Struct("4f")  # left, top, right, bottom, the y axis upwards
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
 _NO_TITLE = re.compile(
     r"(?:\(?anonymous\)?|microsoft word - .*|untitled.*|.*\.\w{2,4}|document\d*|slide \d+)", re.IGNORECASE
 )
+
+
+_POINTS_PER_INCH = 72
+_SURE = 50.0
+"""Words that Tesseract is less confident of are told to staff."""
+_WORD_GAP = 2.0  # between words read off a picture, in their usual height: further apart are cells
+_LARGE = 1.5
+Share: TypeAlias = tuple[float, float, float, float]
+"""x0, y0, x1, y1: shares of a page's width and height as it is shown, from its upper left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +90,59 @@ class Box:
     y1: float
 
 
-def load(data: bytes) -> Iterator[Extracted | Unreadable | Note]:
-    """Raises Unreadable for what is no PDF, is damaged, has a password or too many pages, and for scans."""
+def load(data: bytes, ocr: str = "") -> Iterator[Extracted | Unreadable | Note]:
+    """Raises Unreadable for what is no PDF, is damaged, has a password or too many pages, and for scans.
+
+    `ocr`: Tesseract's codes of languages, such as ``eng`` or ``deu+eng``; pages without a text layer are then read off
+    their picture, as `Note`s say.
+    """
+    if ocr:
+        check_languages(ocr)
     with closing(_open(data)) as file:
         count = len(file)
         if count > MOST_PAGES:
             raise Unreadable(f"too long: {count} pages, the limit is {MOST_PAGES}; split it")
         pages: list[Page] = []
         unread: dict[int, str] = {}
+        recognised: dict[int, Sequence[Share]] = {}
+        nameless: list[int] = []
         characters = 0
+        failed = ""  # why pages cannot be read off their pictures
         for number in range(1, count + 1):
             with _OpenPage(file, number) as page:
-                rows = page.rows()
-                if not rows:
+                read = page.read()
+                if not read.rows:
                     unread[number] = "scanned" if page.has_picture() else "empty"
-            pages.append(Page(number, page.width, page.height, rows))
-            characters += sum(len(line.text) for row in rows for line in row)
+                if page.nameless:
+                    nameless.append(number)
+                if ocr and not failed and unread.get(number) == "scanned":
+                    picture = page.picture()
+                    try:
+                        words = recognise(picture, ocr)
+                    except Unreadable as error:
+                        failed = error.reason
+                        words = []
+                    if words:
+                        del unread[number]
+                        read, recognised[number] = _off_picture(read, picture, words)
+                        if doubts := sum(word.confidence < _SURE for word in words):
+                            yield Note(f"page {number}, read off its picture: {doubts} of {len(words)} words uncertain")
+            pages.append(read)
+            characters += sum(len(line.text) for row in read.rows for line in row)
             if characters > MOST_CHARACTERS:
                 raise Unreadable(f"too long: over {MOST_CHARACTERS:,} characters; split it")
         about = _metadata(file)
     if len(unread) == count:
         scanned = "scanned" in unread.values()
-        raise Unreadable(f"needs OCR: none of its {count} pages has a text layer" if scanned else "empty: no text")
+        needs = failed or f"needs OCR: none of its {count} pages has a text layer"
+        raise Unreadable(needs if scanned else "empty: no text")
     if unread:
         yield Note(f"pages without text (scanned or empty): {', '.join(map(str, unread))}")
-    writer = _Writer(_words(pages))
+    if failed:
+        yield Note(f"pages that were not read: {failed}")
+    if nameless:
+        yield Note(f"pages with signs whose meaning the file does not tell: {', '.join(map(str, nameless))}")
+    writer = _Writer(_words(pages), recognised)
     for block in blocks(without_running_heads(pages)):
         writer.add(block)
     yield writer.extracted(count, unread, about)
@@ -101,7 +154,10 @@ def boxes(data: bytes, anchors: Iterable[Anchor]) -> list[Box]:
     with closing(_open(data)) as file:
         by_page: dict[int, list[Anchor]] = {}
         for anchor in anchors:
-            by_page.setdefault(anchor.page, []).append(anchor)
+            if anchor.box:
+                found.append(Box(anchor.page, *anchor.box))
+            else:
+                by_page.setdefault(anchor.page, []).append(anchor)
         for number, on_page in by_page.items():
             with _OpenPage(file, number) as page:
                 for anchor in on_page:
@@ -134,6 +190,7 @@ class _OpenPage:
             raise Unreadable(f"damaged: page {number} cannot be read")
         self.width = pdfium.FPDF_GetPageWidthF(self._page)
         self.height = pdfium.FPDF_GetPageHeightF(self._page)
+        self.nameless = False  # whether some of its characters have no meaning that the file tells
         self._turns = pdfium.FPDFPage_GetRotation(self._page)
         self._corners = tuple(ctypes.c_double() for _ in range(4))
         self._into_corners = tuple(map(ctypes.byref, self._corners))
@@ -148,9 +205,33 @@ class _OpenPage:
         pdfium.FPDFText_ClosePage(self._text)
         pdfium.FPDF_ClosePage(self._page)
 
-    def rows(self) -> list[Row]:
-        """The page's lines, in its own order."""
+    def read(self) -> Page:
+        """The page's lines, in its own order, and the lines drawn around them."""
+        lines = self._lines()
+        gaps = [self._widest_gap(line) for line in lines]
+        side_by_side = any(line.top < last.bottom - last.size / 2 for last, line in pairwise(lines))
+        ruled: list[Ruled] = []
+        rules: list[Rule] = []
+        lined: list[Rule] = []
+        filled: list[Fill] = []
+        if side_by_side or any(gap > _MAY_BE_CELLS * line.size for gap, line in zip(gaps, lines, strict=True)):
+            lined, filled = self._shapes()
+            ruled, rules = grids(lined)
+            most = _MOST_OF_PAGE * self.width * self.height
+            ruled = [g for g in ruled if (g.xs[-1] - g.xs[0]) * (g.ys[-1] - g.ys[0]) < most]
+        return Page(
+            self.number,
+            self.width,
+            self.height,
+            self._by_row(lines, gaps, ruled, drawn=bool(lined)),
+            ruled,
+            rules,
+            filled,
+        )
+
+    def _lines(self) -> list[Line]:
         text, at = self._characters()
+        self.nameless = _NAMELESS.search(text) is not None
         pieces: list[tuple[str, Sequence[int], bool]] = []
         for found in _PIECE.finditer(text):
             words = found.group()
@@ -167,63 +248,105 @@ class _OpenPage:
             line.hyphen = hyphen
             if line.size > 0:
                 lines.append(line)
-        return self._by_row(lines)
+        return lines
 
-    def _by_row(self, lines: list[Line]) -> list[Row]:
+    def _by_row(
+        self, lines: Sequence[Line], gaps: Sequence[float], ruled: Sequence[Ruled], *, drawn: bool
+    ) -> list[Row]:
+        """`drawn`: lines are, so that any piece may be a table's head."""
         rows: list[Row] = []
-        for line in lines:
+        for line, gap in zip(lines, gaps, strict=True):
             if _looks_doubled(line.text):
                 self._drop_shadows(line)
             self._raise_numbers(line)
-            row = self._split(line) if self._has_gap(line) else [line]
+            borders = _borders(line, ruled)
+            crossed = any(line.x0 < border < line.x1 for border in borders)
+            row = self._split(line, borders) if crossed or gap > CELL_GAP * line.size else [line]
             for piece in row:
-                if len(row) > 1 or may_be_heading(piece):
+                if len(row) > 1 or drawn or may_be_heading(piece):
                     piece.bold = self._bold(piece.at[0])
-            last = rows[-1][-1] if rows else None
-            if last and _beside(last, line) and not last.hyphen:
-                if row[0].x0 - last.x1 < last.size:
-                    rows[-1][-1] = _glued(last, row.pop(0))
-                rows[-1] += row
-            else:
-                rows.append(row)
+            for number, piece in enumerate(row):
+                last = rows[-1][-1] if rows else None
+                if not last or not _beside(last, piece) or last.hyphen:
+                    rows.append([piece])
+                elif (
+                    number
+                    or piece.x0 - last.x1 >= last.size
+                    or any(last.x1 - 1 <= border <= piece.x0 + 1 for border in borders)
+                ):
+                    rows[-1].append(piece)
+                else:
+                    rows[-1][-1] = _glued(last, piece)
         return rows
 
-    def _has_gap(self, line: Line) -> bool:
-        """Whether a line may have a wide gap: PDFium gives a rectangle for each of its runs of one font and place."""
+    def _widest_gap(self, line: Line) -> float:
+        """About how wide the widest gap in a line is: PDFium gives a rectangle for each of its runs of one font and
+        place, and a run that is too wide for its letters may hold one."""
+        width = line.x1 - line.x0
+        widest = line.size if width > _WIDEST_LETTER * line.size * len(line.text) else 0.0
         count = pdfium.FPDFText_CountRects(self._text, line.at[0], line.at[-1] - line.at[0] + 1)
-        if count < 2:
-            return False
-        wide = CELL_GAP * line.size
         left, top, right, bottom = self._corners
         end = None
-        for number in range(count):
+        for number in range(count if count > 1 else 0):
             pdfium.FPDFText_GetRect(self._text, number, *self._into_corners)
             place = (left.value, top.value, right.value, bottom.value)
             x0, _, x1, _ = self._shown(*place) if self._turns else place
-            if end is not None and x0 - end > wide:
-                return True
+            if end is not None:
+                widest = max(widest, x0 - end, end - x0 - line.size)  # it may also go back to the left
             end = x1
-        return False
+        return widest
 
-    def _split(self, line: Line) -> Row:
-        """A line with wide gaps as its pieces. The mark of a list item stays with its words."""
+    def _split(self, line: Line, borders: Sequence[float]) -> Row:
+        """A line with wide gaps or across the borders of cells as its pieces. The mark of a list item stays with its
+        words unless a border parts them."""
         places = self._loose_boxes(line.at)
+        mark = line.mark.rstrip()
         row: Row = []
-        start = 0
+        start = words = 0
         before: tuple[float, float, float, float] | None = None
         for number, box in enumerate(places):
             if line.text[number].isspace():
                 continue
-            if (
-                before
-                and box[0] - before[2] > 1.1 * line.size
-                and not (not row and line.mark.strip() == line.text[:number].strip())
-            ):
-                row.append(_part(line, start, number, places))
-                start = number
+            if before:
+                gap = box[0] - before[2]
+                wide = not -1.5 * line.size < gap < CELL_GAP * line.size
+                parted = gap > _WITHIN_WORD * line.size or line.text[number - 1].isspace()
+                if parted and any(_middle(before) < border < _middle(box) for border in borders):
+                    wide = True
+                elif wide and not start and mark == line.text[:number].rstrip():
+                    wide, words = False, number
+                if wide:
+                    row.append(_part(line, start, number, places, words))
+                    start, words = number, 0
             before = box
-        row.append(_part(line, start, len(places), places))
+        row.append(_part(line, start, len(places), places, words))
         return row
+
+    def _shapes(self) -> tuple[list[Rule], list[Fill]]:
+        """The lines that are drawn straight down or across the page, as thin shapes or as the edges of boxes, and the
+        coloured areas."""
+        rules: list[Rule] = []
+        fills: list[Fill] = []
+        budget = _MOST_STROKES
+        left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+        for number in range(min(pdfium.FPDFPage_CountObjects(self._page), _MOST_OBJECTS)):
+            shape = pdfium.FPDFPage_GetObject(self._page, number)
+            if pdfium.FPDFPageObj_GetType(shape) != pdfium.FPDF_PAGEOBJ_PATH:
+                continue
+            fill, stroke = _colours(shape)
+            if fill is stroke is None or not pdfium.FPDFPageObj_GetBounds(shape, left, bottom, right, top):
+                continue
+            place = self._shown(left.value, top.value, right.value, bottom.value)
+            if min(place[2] - place[0], place[3] - place[1]) <= THICKEST:
+                rules.append(place)
+                continue
+            if fill is not None:
+                fills.append((place, fill))
+            budget -= pdfium.FPDFPath_CountSegments(shape)
+            if budget < 0:
+                break
+            rules += (self._shown(*edge) for edge in _edges(shape))
+        return rules, fills
 
     def _drop_shadows(self, line: Line) -> None:
         """A shadow or a fake bold is drawn as a second letter over the first: one of the two is left out."""
@@ -242,8 +365,10 @@ class _OpenPage:
         if not numbers:
             return
         raised = line.text
-        for found, box in zip(numbers, self._loose_boxes([line.at[n.end() - 1] for n in numbers]), strict=True):
-            if box[3] - box[1] < _SMALLER * line.size and box[3] < line.bottom - 0.15 * line.size:
+        ends = self._loose_boxes([line.at[at] for found in numbers for at in (found.start() - 1, found.end() - 1)])
+        for found, before, box in zip(numbers, ends[::2], ends[1::2], strict=True):
+            small = box[3] - box[1] < _SMALLER * line.size and box[3] < line.bottom - 0.15 * line.size
+            if small and box[0] > _middle(before):  # text that runs up or down the page has other heights
                 raised = raised[: found.start()] + found.group().translate(_RAISED) + raised[found.end() :]
         line.text = raised
 
@@ -286,6 +411,19 @@ class _OpenPage:
         pdfium.FPDFText_GetFontInfo(self._text, index, name, 128, None)
         return _BOLD.search(name.value) is not None or pdfium.FPDFText_GetFontWeight(self._text, index) >= 600
 
+    def picture(self) -> Picture:
+        """The page as it is shown, in shades of grey."""
+        scale = min(DOTS_PER_INCH / _POINTS_PER_INCH, math.sqrt(MOST_PIXELS / (self.width * self.height)))
+        width, height = max(1, int(self.width * scale)), max(1, int(self.height * scale))
+        bitmap = pypdfium2.PdfBitmap.new_native(width, height, pdfium.FPDFBitmap_Gray)
+        bitmap.fill_rect((255, 255, 255, 255), 0, 0, width, height)
+        flags = pdfium.FPDF_GRAYSCALE | pdfium.FPDF_ANNOT
+        pdfium.FPDF_RenderPageBitmap(bitmap.raw, self._page, 0, 0, width, height, 0, flags)
+        pixels, stride = bytes(bitmap.buffer), bitmap.stride
+        bitmap.close()
+        rows = (pixels[at : at + width] for at in range(0, stride * height, stride))
+        return Picture(width, height, round(scale * _POINTS_PER_INCH), b"".join(rows))
+
     def has_picture(self) -> bool:
         for number in range(min(pdfium.FPDFPage_CountObjects(self._page), 1000)):
             kind = pdfium.FPDFPageObj_GetType(pdfium.FPDFPage_GetObject(self._page, number))
@@ -303,6 +441,55 @@ class _OpenPage:
                 min(1.0, max(box[2] for box in places) / self.width),
                 min(1.0, max(box[3] for box in places) / self.height),
             )
+
+
+def _colours(shape: Any) -> tuple[Colour | None, Colour | None]:
+    """What a path is filled and stroked with; None for nothing, or for white, which shows on no page."""
+    fills, strokes = ctypes.c_int(), ctypes.c_int()
+    pdfium.FPDFPath_GetDrawMode(shape, fills, strokes)
+    fill = _colour(pdfium.FPDFPageObj_GetFillColor, shape) if fills.value else None
+    return fill, _colour(pdfium.FPDFPageObj_GetStrokeColor, shape) if strokes.value else None
+
+
+def _colour(of: Callable[..., int], shape: Any) -> Colour | None:
+    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
+    of(shape, red, green, blue, alpha)
+    shows = alpha.value > 0 and min(red.value, green.value, blue.value) < _WHITE
+    return (red.value, green.value, blue.value) if shows else None
+
+
+def _edges(shape: Any) -> Iterator[tuple[float, float, float, float]]:
+    """(left, top, right, bottom) of the straight lines of a path that are not aslant."""
+    matrix = pdfium.FS_MATRIX()
+    pdfium.FPDFPageObj_GetMatrix(shape, matrix)
+    x, y = ctypes.c_float(), ctypes.c_float()
+    first = last = None
+    for number in range(pdfium.FPDFPath_CountSegments(shape)):
+        segment = pdfium.FPDFPath_GetPathSegment(shape, number)
+        pdfium.FPDFPathSegment_GetPoint(segment, x, y)
+        point = (
+            matrix.a * x.value + matrix.c * y.value + matrix.e,
+            matrix.b * x.value + matrix.d * y.value + matrix.f,
+        )
+        kind = pdfium.FPDFPathSegment_GetType(segment)
+        ends = [(last, point)] if last and kind == pdfium.FPDF_SEGMENT_LINETO else []
+        first = point if kind == pdfium.FPDF_SEGMENT_MOVETO else first
+        if first and pdfium.FPDFPathSegment_GetClose(segment):
+            ends.append((point, first))
+        for one, other in ends:
+            if min(abs(one[0] - other[0]), abs(one[1] - other[1])) < 1:
+                yield min(one[0], other[0]), max(one[1], other[1]), max(one[0], other[0]), min(one[1], other[1])
+        last = point
+
+
+def _borders(line: Line, ruled: Iterable[Ruled]) -> Sequence[float]:
+    """The x of the borders between cells at a line's height, of the smallest grid that holds it."""
+    x, y = (line.x0 + line.x1) / 2, (line.top + line.bottom) / 2
+    return next((grid.borders(y) for grid in ruled if grid.holds(x, y)), ())
+
+
+def _middle(box: tuple[float, float, float, float]) -> float:
+    return (box[0] + box[2]) / 2
 
 
 def _looks_doubled(text: str) -> bool:
@@ -330,20 +517,60 @@ def _glued(last: Line, line: Line) -> Line:
         x1=line.x1,
         bold=last.bold,
         hyphen=line.hyphen,
+        parts=None,
     )
 
 
-def _part(line: Line, start: int, end: int, places: Sequence[tuple[float, float, float, float]]) -> Line:
+def _part(
+    line: Line, start: int, end: int, places: Sequence[tuple[float, float, float, float]], words: int = 0
+) -> Line:
+    """``line[start:end]``; `words`: where its words begin, if a wide gap sets its mark apart."""
     while line.text[end - 1].isspace():
         end -= 1
+    top, bottom = max(((box[1], box[3]) for box in places[start:end]), key=lambda span: span[1] - span[0])
     return replace(
         line,
         text=line.text[start:end],
         at=line.at[start:end],
+        top=top,
+        bottom=bottom,
         x0=places[start][0],
         x1=places[end - 1][2],
         hyphen=line.hyphen and end == len(line.text),
+        parts=(_part(line, start, words, places), _part(line, words, end, places)) if words else None,
     )
+
+
+def _off_picture(page: Page, picture: Picture, words: Sequence[Word]) -> tuple[Page, list[Share]]:
+    """A page of the words that were read off its picture, and where each of their characters stands: as its word does,
+    a space as the word before it."""
+    across, down = page.width / picture.width, page.height / picture.height
+    usual = median(word.bottom - word.top for word in words) * down
+    places: list[Share] = []
+    rows: list[Row] = []
+    for _, line in groupby(words, key=lambda word: word.line):
+        row: Row = []
+        for word in line:
+            x0, top, x1, bottom = word.x0 * across, word.top * down, word.x1 * across, word.bottom * down
+            share = (x0 / page.width, top / page.height, x1 / page.width, bottom / page.height)
+            if row and x0 - row[-1].x1 < _WORD_GAP * usual:
+                last, text = row[-1], f"{row[-1].text} {word.text}"
+                at = range(last.at[0], last.at[0] + len(text))
+                places += [places[-1], *[share] * len(word.text)]
+                row[-1] = replace(
+                    last, text=text, at=at, x1=x1, top=min(last.top, top), bottom=max(last.bottom, bottom)
+                )
+            else:
+                at = range(len(places), len(places) + len(word.text))
+                places += [share] * len(word.text)
+                row.append(Line(word.text, at, page.number, x0, top, x1, bottom, usual))
+        for piece in row:
+            if piece.bottom - piece.top > _LARGE * usual:
+                piece.size = piece.bottom - piece.top
+        if row[-1].text.endswith("-") and row[-1].text[-2:-1].isalpha():
+            row[-1] = replace(row[-1], text=row[-1].text[:-1], at=row[-1].at[:-1], hyphen=True)
+        rows.append(row)
+    return replace(page, rows=rows), places
 
 
 def _words(pages: Iterable[Page]) -> set[str]:
@@ -360,8 +587,9 @@ def _words(pages: Iterable[Page]) -> set[str]:
 class _Writer:
     """Puts the lines of blocks together, each with its anchor."""
 
-    def __init__(self, words: set[str]) -> None:
+    def __init__(self, words: set[str], recognised: Mapping[int, Sequence[Share]]) -> None:
         self._known = words
+        self._recognised = recognised
         self._parts: list[str] = []
         self._length = 0
         self._anchors: list[Anchor] = []
@@ -400,25 +628,36 @@ class _Writer:
             tables=tuple(self._tables),
             anchors=tuple(self._anchors),
             unread=unread,
+            recognised=tuple(self._recognised),
         )
 
     def _table(self, table: Table) -> None:
-        rows = [[_Cell(cell, self._known) for cell in row] for row in table.rows]
+        names = _names(table.rows[: table.heads])
         spans: list[Span] = []
-        for parts in row_parts(rows, table.heads):
-            start = self._open("\n" if spans else "\n\n")
-            for part in parts:
-                if isinstance(part, _Cell):
-                    for number, line in enumerate(part.lines):
-                        if number:
-                            self._between(part.lines[number - 1], line, line_break=False)
-                        self._line(line)
-                else:
-                    self._append(part)
-            spans.append((start, self._length))
+        for row in table.rows[table.heads :]:
+            for cells in _row_lines(row, names):
+                start = self._open("\n" if spans else "\n\n")
+                for number, (heads, cell) in enumerate(cells):
+                    if number:
+                        self._append(CELLS)
+                    for other, head in enumerate(heads):
+                        if other:
+                            self._append(", ")
+                        self._cell(head, strip=": ")
+                    if heads:
+                        self._append(": ")
+                    self._cell(cell)
+                spans.append((start, self._length))
         if spans:
             self._tables.append(tuple(spans))
         self._last = "table"
+
+    def _cell(self, lines: Sequence[Line], strip: str = "") -> None:
+        for number, line in enumerate(lines):
+            if number:
+                self._between(lines[number - 1], line, line_break=False)
+            text = line.text if number < len(lines) - 1 else line.text.rstrip(strip)
+            self._line(line if len(text) == len(line.text) else replace(line, text=text, at=line.at[: len(text)]))
 
     def _open(self, gap: str) -> int:
         if self._parts:
@@ -465,12 +704,22 @@ class _Writer:
     def _anchored(self, text: str, at: Sequence[int], page: int) -> None:
         """Appends text whose characters have these indexes; runs of indexes become anchors."""
         begin = 0
-        breaks = () if isinstance(at, range) else (n for n in range(1, len(text)) if at[n] != at[n - 1] + 1)
-        for end in (*breaks, len(text)):
-            if end > begin:
-                self._anchors.append(Anchor(self._length + begin, self._length + end, page, at[begin]))
-                begin = end
+        broken = (
+            () if isinstance(at, range) else (n for n in range(1, len(text)) if at[n] != at[n - 1] + 1 or not at[n])
+        )
+        for end in (*broken, len(text)):
+            if end > begin and at[begin] >= 0:
+                self._anchors.append(self._anchor(begin, end, page, at[begin]))
+            begin = end
         self._append(text)
+
+    def _anchor(self, begin: int, end: int, page: int, at: int) -> Anchor:
+        """Of what is about to be appended, from one offset in it to another."""
+        start, stop = self._length + begin, self._length + end
+        if page not in self._recognised:
+            return Anchor(start, stop, page, at)
+        x0, y0, x1, y1 = zip(*self._recognised[page][at : at + end - begin], strict=True)
+        return Anchor(start, stop, page, -1, (min(x0), min(y0), max(x1), max(y1)))
 
     def _append(self, text: str) -> None:
         if text:
@@ -478,15 +727,39 @@ class _Writer:
             self._length += len(text)
 
 
-class _Cell(str):
-    """The words of a cell, with its lines."""
+def _names(heads: Sequence[Sequence[Cell | None]]) -> list[Cell]:
+    """The words that name each column: those of its heads, one after the other."""
+    names: list[Cell] = [[] for _ in heads[0]] if heads else []
+    for row in heads:
+        cell: Cell = []
+        for column, own in enumerate(row):
+            cell = cell if own is None else own
+            if cell and cell[0] not in names[column]:
+                names[column] = [*names[column], *cell]
+    return names
 
-    lines: Sequence[Line]
 
-    def __new__(cls, lines: Sequence[Line], known: set[str]) -> _Cell:
-        made = super().__new__(cls, " ".join(line.text for line in lines))
-        made.lines = lines
-        return made
+def _row_lines(row: Sequence[Cell | None], names: Sequence[Cell]) -> list[list[tuple[list[Cell], Cell]]]:
+    """The lines that a table's row is written in, each of cells with the names of the columns that they stand in."""
+    cells: list[tuple[list[Cell], Cell]] = []
+    for column, cell in enumerate(row):
+        if cell is not None or not cells:
+            cells.append(([], cell or []))
+        if names and names[column] and names[column] not in cells[-1][0]:
+            cells[-1][0].append(names[column])
+    if len(cells) == 1:
+        cells = [([], cells[0][1])]
+    shown = [cell for cell in cells if cell[1]] if names else _without_last_empty(cells)
+    length = sum(len(line.text) for heads, cell in shown for lines in (*heads, cell) for line in lines)
+    if len(shown) < 3 or length <= LONGEST_ROW:
+        return [shown] if shown else []
+    return [[shown[0], cell] for cell in shown[1:]]
+
+
+def _without_last_empty(cells: list[tuple[list[Cell], Cell]]) -> list[tuple[list[Cell], Cell]]:
+    """Where no column has a name, an empty cell keeps the place of those after it."""
+    filled = [number for number, cell in enumerate(cells) if cell[1]]
+    return cells[: filled[-1] + 1] if filled else []
 
 
 def _metadata(file: pypdfium2.PdfDocument) -> dict[str, str]:

@@ -1,83 +1,89 @@
 """The process that reads what may be hostile: started and fed by `isolated.Reader`, never by hand.
 
-``python -m bot.loaders.worker MEGABYTES SECONDS`` reads requests from its standard input and writes what the loaders
-find to its standard output, as frames: four bytes of length, then JSON; a request's file follows its frame. It
-can write no file, leaves no core behind, and ends itself if a file takes too long, even with nobody left to end it.
+``python -m bot.loaders.worker MEGABYTES SECONDS`` reads requests from its standard input and answers each on its
+standard output, in frames: four bytes of length, then JSON. A request's file follows its frame. The process can
+write into no file, leaves no core behind, and ends itself if a file takes too long, even with nobody left to end it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import struct
 import sys
-from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, BinaryIO
 
 from bot.loaders import LOADERS, Extracted, Note, Unreadable
 
-LENGTH = struct.Struct(">I")
+EXHAUSTED = 3
+"""The exit status of a process that met its limit of memory."""
+_LENGTH = struct.Struct(">I")
 
 
 def main(megabytes: int, seconds: int) -> None:
     _limit(megabytes)
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # whatever a library prints must not become a frame
-    while request := read_frame(requests):
-        data = requests.read(request["bytes"])
-        _alarm(seconds)
-        for answer in _answers(request["suffix"], data, request["options"]):
-            write_frame(answers, answer)
-        _alarm(0)
-        answers.flush()
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not become a frame
+    try:
+        while request := read_frame(requests):
+            data = requests.read(request["bytes"])
+            _alarm(seconds)
+            write_frame(answers, _answer(request["suffix"], data, request["options"]))
+            _alarm(0)
+    except MemoryError:
+        sys.exit(EXHAUSTED)
 
 
 def read_frame(stream: BinaryIO, most: int = 2**32) -> dict[str, Any] | None:
-    """The next frame; None at the end of the stream. Raises ValueError for one of more than `most` bytes."""
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
+    """The next frame; None where the stream ends first. Raises ValueError for one of more than `most` bytes and for
+    what is no JSON object."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
         return None
-    (length,) = LENGTH.unpack(head)
+    (length,) = _LENGTH.unpack(head)
     if length > most:
         raise ValueError(f"a frame of {length} bytes")
     body = stream.read(length)
     if len(body) < length:
         return None
-    frame: dict[str, Any] = json.loads(body)
+    try:
+        frame = json.loads(body)
+    except RecursionError:
+        raise ValueError("a frame nested too deeply") from None
+    if not isinstance(frame, dict):
+        raise ValueError("a frame that is no object")
     return frame
 
 
 def write_frame(stream: BinaryIO, frame: dict[str, Any]) -> None:
-    body = json.dumps(frame).encode()
-    stream.write(LENGTH.pack(len(body)) + body)
+    # Escaped, two halves of a surrogate pair would come back as one character, and offsets would shift.
+    body = json.dumps(frame, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    stream.write(_LENGTH.pack(len(body)))
+    stream.write(body)
+    stream.flush()
 
 
-def _answers(suffix: str, data: bytes, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _answer(suffix: str, data: bytes, options: dict[str, Any]) -> dict[str, Any]:
     try:
-        for found in LOADERS[suffix](data, **options):
-            if isinstance(found, Extracted):
-                yield {"extracted": _plain(found)}
-            elif isinstance(found, Note):
-                yield {"note": found.message}
-            else:
-                yield {"unreadable": found.reason}
+        return {"found": [_plain(found) for found in LOADERS[suffix](data, **options)]}
     except Unreadable as error:
-        yield {"refused": error.reason}
-    except MemoryError:
-        yield {"exhausted": True}
-        return
+        return {"refused": error.reason}
     except RecursionError:
-        yield {"refused": "nested too deeply"}
-    yield {"done": True}
+        return {"refused": "nested too deeply"}
 
 
-def _plain(found: Extracted) -> dict[str, Any]:
+def _plain(found: Extracted | Unreadable | Note) -> dict[str, Any]:
     """Its fields; headings and anchors, of which there are many, as lists of theirs."""
+    if isinstance(found, Note):
+        return {"note": found.message}
+    if isinstance(found, Unreadable):
+        return {"unreadable": found.reason}
     values = {field.name: getattr(found, field.name) for field in fields(found)}
     values["headings"] = [(h.start, h.end, h.level, h.text) for h in found.headings]
-    values["anchors"] = [(a.start, a.end, a.page, a.at) for a in found.anchors]
-    return values
+    values["anchors"] = [(a.start, a.end, a.page, a.at, *(a.box or ())) for a in found.anchors]
+    return {"extracted": values}
 
 
 def _limit(megabytes: int) -> None:
