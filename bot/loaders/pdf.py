@@ -25,7 +25,6 @@ from bot.loaders import Anchor, Extracted, Heading, Note, Span, Unreadable
 from bot.loaders.layout import (
     CELL_GAP,
     Block,
-    Cell,
     Line,
     Page,
     Row,
@@ -39,7 +38,7 @@ from bot.loaders.layout import (
 from bot.loaders.ocr import DOTS_PER_INCH, MOST_PIXELS, Picture, Word, check_languages
 from bot.loaders.ocr import read as recognise
 from bot.loaders.ruled import THICKEST, Colour, Fill, Rule, Ruled, grids
-from bot.loaders.writing import CELLS, LONGEST_ROW
+from bot.loaders.writing import CELLS, table_rows
 
 MOST_PAGES = 3000
 MOST_CHARACTERS = 20_000_000
@@ -56,6 +55,7 @@ _AROUND_WORD = ".,;:!?()[]\"'“”‘’"
 _BOLD = re.compile(rb"bold|black|heavy|semibold|demi", re.IGNORECASE)
 _TWICE = re.compile(r"([^\W_])\1")
 _MAY_BE_CELLS = 0.4
+_SHORT = 40  # characters: longer lines side by side are columns of text
 """A gap between words, in sizes of their letters, from which on lines are looked for that may part cells."""
 _WIDEST_LETTER = 0.6
 _MOST_OBJECTS = 2000
@@ -209,12 +209,11 @@ class _OpenPage:
         """The page's lines, in its own order, and the lines drawn around them."""
         lines = self._lines()
         gaps = [self._widest_gap(line) for line in lines]
-        side_by_side = any(line.top < last.bottom - last.size / 2 for last, line in pairwise(lines))
         ruled: list[Ruled] = []
         rules: list[Rule] = []
         lined: list[Rule] = []
         filled: list[Fill] = []
-        if side_by_side or any(gap > _MAY_BE_CELLS * line.size for gap, line in zip(gaps, lines, strict=True)):
+        if _may_hold_table(lines, gaps):
             lined, filled = self._shapes()
             ruled, rules = grids(lined)
             most = _MOST_OF_PAGE * self.width * self.height
@@ -482,6 +481,14 @@ def _edges(shape: Any) -> Iterator[tuple[float, float, float, float]]:
         last = point
 
 
+def _may_hold_table(lines: Sequence[Line], gaps: Sequence[float]) -> bool:
+    """Whether two or more lines have gaps or stand beside the one before: to fetch the lines that are drawn on a page
+    costs as much as its text, and running text needs none."""
+    wide = sum(gap > _MAY_BE_CELLS * line.size for gap, line in zip(gaps, lines, strict=True))
+    beside = sum(line.top < last.bottom - last.size / 2 and len(line.text) < _SHORT for last, line in pairwise(lines))
+    return wide + beside >= 2
+
+
 def _borders(line: Line, ruled: Iterable[Ruled]) -> Sequence[float]:
     """The x of the borders between cells at a line's height, of the smallest grid that holds it."""
     x, y = (line.x0 + line.x1) / 2, (line.top + line.bottom) / 2
@@ -632,22 +639,20 @@ class _Writer:
         )
 
     def _table(self, table: Table) -> None:
-        names = _names(table.rows[: table.heads])
         spans: list[Span] = []
-        for row in table.rows[table.heads :]:
-            for cells in _row_lines(row, names):
-                start = self._open("\n" if spans else "\n\n")
-                for number, (heads, cell) in enumerate(cells):
-                    if number:
-                        self._append(CELLS)
-                    for other, head in enumerate(heads):
-                        if other:
-                            self._append(", ")
-                        self._cell(head, strip=": ")
-                    if heads:
-                        self._append(": ")
-                    self._cell(cell)
-                spans.append((start, self._length))
+        for cells in table_rows(table.rows, table.heads, lambda line: len(line.text)):
+            start = self._open("\n" if spans else "\n\n")
+            for number, (names, cell) in enumerate(cells):
+                if number:
+                    self._append(CELLS)
+                for other, name in enumerate(names):
+                    if other:
+                        self._append(", ")
+                    self._cell(name, strip=": ")
+                if names:
+                    self._append(": ")
+                self._cell(cell)
+            spans.append((start, self._length))
         if spans:
             self._tables.append(tuple(spans))
         self._last = "table"
@@ -725,41 +730,6 @@ class _Writer:
         if text:
             self._parts.append(text)
             self._length += len(text)
-
-
-def _names(heads: Sequence[Sequence[Cell | None]]) -> list[Cell]:
-    """The words that name each column: those of its heads, one after the other."""
-    names: list[Cell] = [[] for _ in heads[0]] if heads else []
-    for row in heads:
-        cell: Cell = []
-        for column, own in enumerate(row):
-            cell = cell if own is None else own
-            if cell and cell[0] not in names[column]:
-                names[column] = [*names[column], *cell]
-    return names
-
-
-def _row_lines(row: Sequence[Cell | None], names: Sequence[Cell]) -> list[list[tuple[list[Cell], Cell]]]:
-    """The lines that a table's row is written in, each of cells with the names of the columns that they stand in."""
-    cells: list[tuple[list[Cell], Cell]] = []
-    for column, cell in enumerate(row):
-        if cell is not None or not cells:
-            cells.append(([], cell or []))
-        if names and names[column] and names[column] not in cells[-1][0]:
-            cells[-1][0].append(names[column])
-    if len(cells) == 1:
-        cells = [([], cells[0][1])]
-    shown = [cell for cell in cells if cell[1]] if names else _without_last_empty(cells)
-    length = sum(len(line.text) for heads, cell in shown for lines in (*heads, cell) for line in lines)
-    if len(shown) < 3 or length <= LONGEST_ROW:
-        return [shown] if shown else []
-    return [[shown[0], cell] for cell in shown[1:]]
-
-
-def _without_last_empty(cells: list[tuple[list[Cell], Cell]]) -> list[tuple[list[Cell], Cell]]:
-    """Where no column has a name, an empty cell keeps the place of those after it."""
-    filled = [number for number, cell in enumerate(cells) if cell[1]]
-    return cells[: filled[-1] + 1] if filled else []
 
 
 def _metadata(file: pypdfium2.PdfDocument) -> dict[str, str]:

@@ -9,8 +9,8 @@ each of its cells, so that it keeps its meaning wherever it is quoted::
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from bot.loaders import Extracted, Heading, Span
 
@@ -20,6 +20,7 @@ CELLS = " | "
 
 _BLANKS = re.compile(r"[ \t\r\n\f\v]+")
 
+Part = TypeVar("Part")
 Grid = Sequence[Sequence[str | None]]
 """The rows of a table. A cell that spans several rows stands in each; None goes on with the cell to the left."""
 
@@ -98,13 +99,58 @@ def one_line(words: str) -> str:
 
 def table_lines(grid: Grid, heads: int) -> Iterator[str]:
     """The lines of a table, as `Writer.table` writes them."""
+    cells = [[None if cell is None else [one_line(cell)] if one_line(cell) else [] for cell in row] for row in grid]
+    for line in table_rows(cells, heads, len):
+        yield CELLS.join(
+            f"{', '.join(' '.join(name).rstrip(': ') for name in names)}: {' '.join(cell)}" if names else " ".join(cell)
+            for names, cell in line
+        )
+
+
+def table_rows(
+    grid: Sequence[Sequence[list[Part] | None]], heads: int, length: Callable[[Part], int]
+) -> Iterator[list[tuple[list[list[Part]], list[Part]]]]:
+    """The lines of a table, the heads' own first: of each its cells, with the names of the columns that each stands in.
+
+    A cell is a list of parts: words, or lines of a page; `length` of one is in characters. A cell of several columns
+    stands once, with the names of all; a row that is one cell across the table has none. An empty cell is left out,
+    unless no column has a name: then it keeps the place of those after it.
+    """
     width = max(map(len, grid), default=0)
-    rows = [[*map(_cell, row), *[""] * (width - len(row))] for row in grid]
+    rows = [[*row, *([] for _ in range(width - len(row)))] for row in grid]
     if heads >= len(rows):  # nothing but heads
         heads = 0
     names = _names(rows[:heads])
+    if any(names):
+        yield [([], name) for name, before in zip(names, [[], *names], strict=False) if name and name != before]
     for row in rows[heads:]:
-        yield from _row_lines(row, names)
+        cells: list[tuple[list[list[Part]], list[Part]]] = []
+        for number, cell in enumerate(row):
+            if cell is not None or not cells:
+                cells.append(([], cell or []))
+            if names and names[number] not in ([], cells[-1][1], *cells[-1][0]):
+                cells[-1][0].append(names[number])
+        if len(cells) == 1:
+            cells = [([], cells[0][1])]
+        filled = [number for number, (_, cell) in enumerate(cells) if cell]
+        shown = [cells[number] for number in filled] if names else cells[: filled[-1] + 1 if filled else 0]
+        long = sum(length(part) for own, cell in shown for parts in (*own, cell) for part in parts) > LONGEST_ROW
+        if long and len(shown) > 2:
+            yield from ([shown[0], cell] for cell in shown[1:])
+        elif shown:
+            yield shown
+
+
+def _names(heads: Sequence[Sequence[list[Part] | None]]) -> list[list[Part]]:
+    """The name of each column: the parts of its heads, one after the other; a head of several columns names each."""
+    names: list[list[Part]] = [[] for _ in heads[0]] if heads else []
+    for row in heads:
+        cell: list[Part] = []
+        for column, own in enumerate(row):
+            cell = cell if own is None else own
+            if cell and cell[0] not in names[column]:
+                names[column] = [*names[column], *cell]
+    return names
 
 
 def looks_headed(grid: Grid, bold: Sequence[bool] = ()) -> bool:
@@ -134,42 +180,3 @@ def _has_digit(words: str | None) -> bool:
 
 def _cell(words: str | None) -> str | None:
     return None if words is None else one_line(words)
-
-
-def _names(heads: Sequence[Sequence[str | None]]) -> list[str]:
-    """One name a column; a head that spans columns names each."""
-    full: list[list[str]] = []
-    for row in heads:
-        full.append([])
-        for cell in row:
-            full[-1].append(full[-1][-1] if cell is None and full[-1] else cell or "")
-    return [" ".join(dict.fromkeys(filter(None, column))) for column in zip(*full, strict=True)]
-
-
-def _row_lines(row: Sequence[str | None], names: Sequence[str]) -> list[str]:
-    cells: list[tuple[list[str], str]] = []  # under which heads, and what stands there
-    for number, cell in enumerate(row):
-        if cell is not None or not cells:
-            cells.append(([], cell or ""))
-        if names and names[number] not in ("", cells[-1][1]):
-            cells[-1][0].append(names[number].rstrip(": "))
-    if len(cells) == 1:
-        return [cells[0][1]] if cells[0][1] else []
-    shown = [f"{', '.join(dict.fromkeys(heads))}: {words}" if heads else words for heads, words in cells if words]
-    if len(shown) < 3 or len(CELLS.join(shown)) <= LONGEST_ROW:
-        return [CELLS.join(shown)] if shown else []
-    return [f"{shown[0]}{CELLS}{cell}" for cell in shown[1:]]
-
-
-def row_parts(rows: Sequence[Sequence[str]], heads: int) -> list[list[str]]:
-    """The lines of a table, each as its parts in order: heads, cells and what stands between them."""
-    names = [next((head for head in column if head), "") for column in zip(*rows[:heads], strict=True)]
-    lines: list[list[str]] = []
-    for row in rows[heads:]:
-        line: list[str] = []
-        for number, cell in enumerate(row):
-            if cell:
-                name = names[number] if names else ""
-                line += [*([CELLS] if line else []), *([name, ": "] if name else []), cell]
-        lines.append(line)
-    return lines

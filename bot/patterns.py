@@ -1,0 +1,319 @@
+"""Phrases found in a text as people type it: misspelt, in capitals, in leetspeak, with words between.
+
+A phrase is written as ``{cannot} ... breathe|breath``: words, alternatives, named lists of phrases in braces, ``...``
+for up to four other words, and ``?`` after what may be missing. All phrases together are one trie, and a text is read
+once from left to right by a chart parser over it, so the time grows with the length of the text and with nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, product
+from typing import NamedTuple
+
+GAP = 4
+"""How many words ``...`` may stand for."""
+
+_SHORTEST_MISSPELT = 5  # letters: shorter words have too many neighbours of another meaning
+_LONGEST_MISSPELT = 24
+_SHORTEST_PART = 4  # of two words written as one
+
+_CHUNK = re.compile(r"\S+")
+_PIECE = re.compile(r"\d++[.,]\d++[^\W\d_]*+|[$@]?[^\W_]++(?:['’‘`´ʼ$@!*|][^\W_]++)*+|[.!?;…]++|[,:()–—-]")
+_APOSTROPHE = re.compile(r"['’‘`´ʼ]")
+_SYMBOL = re.compile(r"[$@!*|]")
+_NUMBER = re.compile(r"(\d+(?:[.,]\d+)?)([^\W\d_]*)")
+_RUN = re.compile(r"(.)\1+")
+_LONG_RUN = re.compile(r"(.)\1\1")
+_LEET = [str.maketrans("013457$@!|", f"o{one}eastsai{one}") for one in "il"]
+_STOPS = frozenset(".!?;…\n")
+_MARKS = _STOPS | frozenset(",:()–—-")
+_ELEMENT = re.compile(r"\{[^}]*\}\??|\.\.\.|[^\s{]+")
+
+
+Piece = tuple[str, int, int]
+"""A word or mark in plain lower-case letters, with its start and end in the characters of the text."""
+
+
+class Match(NamedTuple):
+    """The phrase list `name` in ``words[start:end]``."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text as the phrases see it.
+
+    words: normalised. places: (start, end) of each in the characters of the text. stops: for each word, and for the
+    end, how many words there are up to the end of its sentence. clauses: the number of each word's clause, ascending.
+    """
+
+    words: tuple[str, ...]
+    places: tuple[tuple[int, int], ...]
+    stops: tuple[int, ...]
+    clauses: tuple[int, ...]
+
+
+class Spelling:
+    """What a typed word stands for, among the words that the phrases know.
+
+    known: those words. written: ways to write one or several words, such as ``gonna``. real: words of their own that
+    must not be taken for a misspelling.
+    """
+
+    def __init__(self, known: Iterable[str], written: Mapping[str, Sequence[str]], real: frozenset[str]) -> None:
+        self._known = frozenset(known)
+        self._written = {word: tuple(meant) for word, meant in written.items()}
+        self._real = real
+        self._drawn_out = {_RUN.sub(r"\1", word): word for word in sorted({*self._known, *self._written}, reverse=True)}
+        self._near: dict[str, list[str]] = {}
+        self._sounds: dict[str, str] = {}
+        for word in sorted(self._known):
+            if len(word) >= _SHORTEST_MISSPELT:
+                for part in (word, *_deletions(word)):
+                    self._near.setdefault(part, []).append(word)
+                self._sounds.setdefault(_sound(word), word)
+
+    def knows(self, word: str) -> bool:
+        return word in self._known or word in self._written
+
+    def read(self, typed: str) -> tuple[str, ...]:
+        """The words for one typed in lower case, without apostrophes."""
+        if found := self._exactly(typed):
+            return found
+        if not typed.isalpha() and not typed.isdecimal():
+            for table in _LEET:
+                if found := self._exactly(typed.translate(table)):
+                    return found
+        if number := _NUMBER.fullmatch(typed):
+            figure, unit = number.groups()
+            return (figure, *self.read(unit)) if unit else (figure,)
+        if _SYMBOL.search(typed):
+            return tuple(word for part in _SYMBOL.split(typed) if part for word in self.read(part))
+        if _LONG_RUN.search(typed) and (drawn := self._drawn_out.get(_RUN.sub(r"\1", typed))):
+            return self._exactly(drawn)
+        if typed in self._real or not _SHORTEST_MISSPELT <= len(typed) <= _LONGEST_MISSPELT:
+            return (typed,)
+        if found := self._exactly(typed + "g"):
+            return found
+        return self._misspelt(typed) or self._joined(typed) or (typed,)
+
+    def _exactly(self, typed: str) -> tuple[str, ...]:
+        if typed in self._written:
+            return self._written[typed]
+        return (typed,) if typed in self._known else ()
+
+    def _misspelt(self, typed: str) -> tuple[str, ...]:
+        near = [
+            word for part in (typed, *_deletions(typed)) for word in self._near.get(part, ()) if _alike(typed, word)
+        ]
+        if near:
+            return (min(near, key=lambda word: (word[0] != typed[0], abs(len(word) - len(typed)), word)),)
+        alike = self._sounds.get(_sound(typed))
+        return (alike,) if alike and alike[0] == typed[0] and abs(len(alike) - len(typed)) < 3 else ()
+
+    def _joined(self, typed: str) -> tuple[str, ...]:
+        for at in range(_SHORTEST_PART, len(typed) - _SHORTEST_PART + 1):
+            first, second = self._exactly(typed[:at]), self._exactly(typed[at:])
+            if first and second:
+                return first + second
+        return ()
+
+
+def _deletions(word: str) -> list[str]:
+    return [word[:at] + word[at + 1 :] for at in range(len(word))]
+
+
+def _alike(typed: str, word: str) -> bool:
+    """Whether one letter more, less or other, or two swapped, makes one of the other (Damerau, 1964)."""
+    if abs(len(typed) - len(word)) > 1:
+        return False
+    start = 0
+    while start < min(len(typed), len(word)) and typed[start] == word[start]:
+        start += 1
+    a, b = typed[start:], word[start:]
+    return a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
+
+
+_SOUNDS = [
+    (re.compile(pattern), sound)
+    for pattern, sound in (
+        ("ph", "f"), ("ght", "t"), ("[ts]ion|shon|shun|tian", "xn"), ("sh|ch", "x"), ("ck|q|c(?![eiy])", "k"),
+        ("[cz]", "s"), ("wr", "r"), ("kn", "n"), ("mb$", "m"), ("(?<=.)[aeiouyhw]", ""), (r"(.)\1+", r"\1"),
+    )
+]  # fmt: skip
+
+
+def _sound(word: str) -> str:
+    """A coarse key: words that sound alike share it."""
+    for pattern, sound in _SOUNDS:
+        word = pattern.sub(sound, word)
+    return word
+
+
+class Phrases:
+    """Named lists of phrases, compiled.
+
+    lists: each name's phrases; a phrase may name other lists in braces, but no list may hold itself. fillers: words
+    that are passed over, in phrases and texts alike. numbers: for each name the (lowest, highest) figure that
+    ``{name}`` stands for. Raises ValueError if a phrase names an unknown list or has nothing to match.
+    """
+
+    def __init__(
+        self,
+        lists: Mapping[str, Sequence[str]],
+        written: Mapping[str, str],
+        fillers: Iterable[str] = (),
+        numbers: Mapping[str, tuple[float, float]] | None = None,
+        real: frozenset[str] = frozenset(),
+    ) -> None:
+        self._numbers = dict(numbers or {})
+        self._fillers = frozenset(fillers)
+        plain = Spelling((), {word: meant.split() for word, meant in written.items()}, frozenset())
+        known = {*lists, *self._numbers}
+        self._next: list[dict[str, int]] = [{}]
+        self._names: list[tuple[str, ...]] = [()]
+        words = set(self._fillers)
+        for name, phrases in lists.items():
+            for phrase in phrases:
+                for elements in self._elements(phrase, plain):
+                    if not elements or elements[0] == "..." or elements[-1] == "...":
+                        raise ValueError(f"{name}: {phrase!r} must begin and end with a word")
+                    if unknown := {e for e in elements if e[0] == "{" and e[1:-1] not in known}:
+                        raise ValueError(f"{name}: {phrase!r} names an unknown list {sorted(unknown)}")
+                    words |= {element for element in elements if element[0] not in "{."}
+                    self._add(name, elements)
+        self.spelling = Spelling(words, {word: meant.split() for word, meant in written.items()}, real)
+
+    def _elements(self, phrase: str, spelling: Spelling) -> Iterator[tuple[str, ...]]:
+        """The phrase as rows of words, ``{lists}`` and ``...``, one for each choice that it leaves."""
+        choices: list[list[tuple[str, ...]]] = []
+        for element in _ELEMENT.findall(phrase):
+            optional = element.endswith("?")
+            element = element.removesuffix("?")
+            if element == "..." or element.startswith("{"):
+                options: list[tuple[str, ...]] = [(element,)]
+            else:
+                options = [self._kept(spelling, option) for option in element.split("|")]
+            choices.append([*options, ()] if optional else options)
+        for row in product(*choices):
+            yield tuple(element for elements in row for element in elements)
+
+    def _kept(self, spelling: Spelling, typed: str) -> tuple[str, ...]:
+        read = spelling.read(_APOSTROPHE.sub("", typed.casefold()))
+        return tuple(word for word in read if word not in self._fillers)
+
+    def _add(self, name: str, elements: Sequence[str]) -> None:
+        node = 0
+        for element in elements:
+            if element not in self._next[node]:
+                self._next[node][element] = len(self._next)
+                self._next.append({})
+                self._names.append(())
+            node = self._next[node][element]
+        if name not in self._names[node]:
+            self._names[node] += (name,)
+
+    def words(self, text: str) -> Words:
+        """The text as its words, in the order of the text. Of a word that stands for two, both have its place."""
+        words: list[str] = []
+        places: list[tuple[int, int]] = []
+        clauses: list[int] = []
+        ends: list[int] = []
+        clause = 0
+        for typed, start, end in self._letters_joined(_pieces(text)):
+            if typed[0] in _MARKS:
+                clause += 1
+                if typed[0] in _STOPS:
+                    ends.append(len(words))
+                continue
+            for word in self.spelling.read(typed):
+                if word not in self._fillers:
+                    words.append(word)
+                    places.append((start, end))
+                    clauses.append(clause)
+        return Words(tuple(words), tuple(places), _stops(ends, len(words)), tuple(clauses))
+
+    def _letters_joined(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """Single letters in a row as the word that they spell, if it is known."""
+        for alone, group in groupby(pieces, key=lambda piece: len(piece[0]) == 1 and piece[0].isalpha()):
+            run = list(group)
+            joined = "".join(letter for letter, _, _ in run) if alone else ""
+            at = 0
+            while at < len(run):
+                longest = min(len(joined), at + _LONGEST_MISSPELT)
+                to = next((to for to in range(longest, at + 3, -1) if self.spelling.knows(joined[at:to])), at + 1)
+                yield (joined[at:to] if alone else run[at][0]), run[at][1], run[to - 1][2]
+                at = to
+
+    def find(self, text: Words) -> list[Match]:
+        """Every list's phrases in the text, each within one sentence; of those that begin with other words and end
+        alike, the shortest. Ordered by end, then as found."""
+        waiting: list[dict[int, int]] = [{} for _ in range(len(text.words) + GAP + 1)]
+        found: dict[Match, None] = {}
+        for end, word in enumerate(text.words, start=1):
+            edges = [Match(word, end - 1, end), *self._figures(word, end)]
+            for edge in edges:
+                states = waiting[edge.start]
+                for node, start in ((0, edge.start), *states.items()):
+                    reached = self._next[node].get(edge.name)
+                    if reached is None:
+                        continue
+                    for name in self._names[reached]:
+                        if (match := Match(name, start, end)) not in found:
+                            found[match] = None
+                            edges.append(Match(f"{{{name}}}", start, end))
+                    self._wait(waiting, reached, start, end, text.stops[end - 1])
+        return list(found)
+
+    def _wait(self, waiting: list[dict[int, int]], node: int, start: int, end: int, stop: int) -> None:
+        after = self._next[node]
+        if end >= stop or not after:
+            return
+        waiting[end][node] = max(start, waiting[end].get(node, start))
+        if (gap := after.get("...")) is not None:
+            for at in range(end, min(end + GAP, stop - 1) + 1):
+                waiting[at][gap] = max(start, waiting[at].get(gap, start))
+
+    def _figures(self, word: str, end: int) -> Iterator[Match]:
+        if word[0].isdecimal():
+            value = float(word.replace(",", ".")[:12])
+            for name, (lowest, highest) in self._numbers.items():
+                if lowest <= value <= highest:
+                    yield Match(f"{{{name}}}", end - 1, end)
+
+
+def _pieces(text: str) -> Iterator[Piece]:
+    """The words and marks of a text in plain lower-case letters, each with its place; a line's end is a mark."""
+    before = 0
+    for chunk in _CHUNK.finditer(text):
+        start, end = chunk.span()
+        if "\n" in text[before:start]:
+            yield "\n", before, start
+        before = end
+        raw = chunk.group()
+        plain = raw.casefold() if raw.isascii() else _plain(raw)
+        exact = len(plain) == len(raw)
+        for piece in _PIECE.finditer(plain):
+            place = (start + piece.start(), start + piece.end()) if exact else (start, end)
+            yield _APOSTROPHE.sub("", piece.group()), *place
+
+
+def _plain(text: str) -> str:
+    """Without accents and invisible characters, compatible forms made plain."""
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in parts if unicodedata.category(character) not in ("Mn", "Cf"))
+
+
+def _stops(ends: Sequence[int], count: int) -> tuple[int, ...]:
+    """For each word the number of words up to the end of its sentence; `ends` ascends."""
+    stops: list[int] = []
+    for end in (*ends, count):
+        stops.extend([end] * (end - len(stops)))
+    return (*stops, count)
