@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bot import texts
 from bot.confidence import Calibration, features
@@ -20,6 +20,9 @@ from bot.index import Index
 from bot.query import Change
 from bot.retrieve import Hit, Hits
 from bot.texts import Notice
+
+if TYPE_CHECKING:
+    from bot.loaders.pdf import Box
 
 Outcome = Literal["answered", "not_found", "emergency"]
 
@@ -69,6 +72,7 @@ class Quote(Place):
     text: exactly the document's characters from `start` to `end`. highlights: (start, end) in the document,
     ascending, disjoint, within the quote. score: of its best passage. also_in: where else the same words stand.
     overdue: the document is past its next review. recognised: words of it were read off a picture of their page.
+    boxes: where on its pages it stands, for a document with pages whose file is at hand.
     """
 
     rank: int
@@ -79,6 +83,7 @@ class Quote(Place):
     also_in: tuple[Place, ...]
     overdue: bool
     recognised: bool
+    boxes: tuple[Box, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.text) != self.end - self.start:
@@ -98,6 +103,7 @@ class Quote(Place):
             "also_in": [place.to_dict() for place in self.also_in],
             "overdue": self.overdue,
             "recognised": self.recognised,
+            "boxes": [asdict(box) for box in self.boxes],
         }
 
 
@@ -172,7 +178,7 @@ def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
     runs = _runs([hit for hit in sure if hit in fresh and same[hit.text][0] is hit][: config.answer.quotes])
     with hits.timings.of("highlight"):
         quotes = tuple(
-            _quote(rank, run, highlight(run, hits, index), same, today) for rank, run in enumerate(runs, start=1)
+            _quote(rank, run, highlight(run, hits, index), same, index, today) for rank, run in enumerate(runs, start=1)
         )
     ids = {
         "out_of_date": any(hit not in fresh for hit in sure),
@@ -258,6 +264,7 @@ def _quote(
     run: Sequence[Hit],
     highlights: tuple[tuple[int, int], ...],
     same: Mapping[str, Sequence[Hit]],
+    index: Index,
     today: date,
 ) -> Quote:
     span = _span(run)
@@ -273,6 +280,7 @@ def _quote(
         also_in=tuple(Place(**_whereabouts(copy)) for copy in copies),
         overdue=_is_overdue(span.document, today),
         recognised=_is_recognised(span),
+        boxes=index.boxes(span.document, span.start, span.end),
     )
 
 

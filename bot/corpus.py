@@ -11,6 +11,7 @@ import os
 import queue
 import re
 import stat
+import threading
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +21,16 @@ from datetime import date
 from functools import cache
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.config import CorpusRules
 from bot.documents import Document, one_line, sections
 from bot.errors import CorpusError
 from bot.loaders import DATES, ISOLATED, LOADERS, METADATA, Extracted, Note, Unreadable, printable
 from bot.loaders.isolated import Limits, Reader
+
+if TYPE_CHECKING:
+    from bot.loaders.pdf import Box
 
 SIDECAR = ".meta.toml"
 _MAX_TITLE_LINE = 120
@@ -149,6 +153,26 @@ def recheck(folder: Path, source: SourceFile) -> SourceFile | None:
             return replace(source, mtime_ns=now.st_mtime_ns) if same else None
     except (OSError, ValueError, Unreadable):  # ValueError: a path with a NUL
         return None
+
+
+def boxes(folder: Path, source: SourceFile, document: Document, start: int, end: int) -> tuple[Box, ...]:
+    """Where on its pages ``document.text[start:end]`` stands, a box for each run of characters on a line, in order.
+
+    Empty for a format without pages, and where the file in `folder` is no longer as it was indexed.
+    """
+    anchors = list(document.anchors_of(start, end))
+    if not anchors or not recheck(folder, source):
+        return ()
+    from bot.loaders import pdf
+
+    with _open(_regular(folder, source.path)) as file:
+        data = file.read()
+    with _PDFIUM:
+        return tuple(pdf.boxes(data, anchors))
+
+
+_PDFIUM = threading.Lock()
+"""The library may not be called from two threads at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ class Document:
                 break
             first, last = max(start, anchor.start), min(end, anchor.end)
             if first < last:
-                yield replace(anchor, start=first, end=last, at=anchor.at + first - anchor.start)
+                at = anchor.at if anchor.box else anchor.at + first - anchor.start
+                yield replace(anchor, start=first, end=last, at=at)
 
     def to_dict(self) -> dict[str, Any]:
         return {

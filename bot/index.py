@@ -15,19 +15,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
 
 from bot import generations
 from bot.config import Config
-from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, read_corpus, recheck
+from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, boxes, read_corpus, recheck
 from bot.documents import Document
 from bot.embed import Encoder
 from bot.errors import CorpusError, IndexCorrupt, IndexStale, IndexTooNew, IndexUnusable, UsageError
 from bot.lexical import Lexical
 from bot.passages import Passage, cut, indexed_texts
+
+if TYPE_CHECKING:
+    from bot.loaders.pdf import Box
 
 logger = logging.getLogger(__name__)
 
@@ -378,6 +381,11 @@ class Index:
     @cached_property
     def _source_of(self) -> dict[str, SourceFile]:
         return {source.path: source for source in self.sources}
+
+    def boxes(self, document: Document, start: int, end: int) -> tuple[Box, ...]:
+        """Where on its pages ``document.text[start:end]`` stands; empty where there are none, or the file went."""
+        source = self._source_of.get(document.source)
+        return boxes(self.corpus, source, document, start, end) if self.corpus and source else ()
 
     def is_current(self, document: Document) -> bool:
         """Whether the file that `document` came from is still as it was when it was indexed."""

@@ -8,13 +8,15 @@ import pytest
 from conftest import KETAMINE, ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reportlab.pdfgen import canvas
 
 from bot.answer import Answer, Quote, answer
 from bot.bot import Bot
 from bot.confidence import shipped
 from bot.config import Answering, Config, CorpusRules
-from bot.corpus import Corpus
+from bot.corpus import Corpus, read_corpus
 from bot.documents import Document, Section
+from bot.embed import Encoder
 from bot.errors import IndexCorrupt, IndexStale, QuestionError, UsageError
 from bot.index import Index
 
@@ -269,6 +271,31 @@ def test_words_read_off_a_picture_are_marked(make: Callable[..., Bot]) -> None:
     marked = bot.ask("What can I do about nausea after an infusion?")
     assert [quote.recognised for quote in marked.quotes] == [True]
     assert [notice.id for notice in marked.notices] == ["recognised", "sources_only"]
+
+
+# Places on pages
+
+
+def test_a_quote_of_a_pdf_names_its_page_and_its_place(
+    tmp_path_factory: pytest.TempPathFactory, encoder: Encoder
+) -> None:
+    folder = tmp_path_factory.mktemp("pdf")
+    page = canvas.Canvas(str(folder / "leaflet.pdf"), pagesize=(400, 400))
+    for number, line in enumerate(("Parking", "Park behind the house. Visitors use the blue spaces near the gate.")):
+        if number:
+            page.showPage()
+        page.drawString(40, 300, line)
+    page.save()
+    config = Config(answer=Answering(answer_above=0.0))
+    bot = Bot(Index.build(read_corpus(folder, config.corpus), folder, encoder, config), encoder, config)
+    [quote] = bot.ask("Where can visitors park?").quotes
+    assert quote.page == 1
+    assert [box.page for box in quote.boxes] == [1, 2]
+    [_, second] = quote.to_dict()["boxes"]
+    assert second["x0"] == pytest.approx(40 / 400, abs=0.01)
+    assert second["y0"] < 1 - 300 / 400 < second["y1"]
+    (folder / "leaflet.pdf").write_bytes(b"gone")
+    assert bot.index.boxes(bot.document("leaflet.pdf"), quote.start, quote.end) == ()
 
 
 # Rows of tables

@@ -412,9 +412,9 @@ def test_reading_again_is_the_same_as_reading_for_the_first_time(
 
 
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = write(tmp_path, {"a.txt": "One.", "bad.jsonl": "no", "b.md": "Two.", "c.md": "Three."})
-    (tmp_path / "b.md").write_text("Changed.", encoding="utf-8")
-    os.utime(tmp_path / "c.md", ns=(0, 0))  # touched, and still the same
+    first = write(tmp_path, {"a.txt": "One.", "bad.jsonl": "no", "b.txt": "Two.", "c.txt": "Three."})
+    (tmp_path / "b.txt").write_text("Changed.", encoding="utf-8")
+    os.utime(tmp_path / "c.txt", ns=(0, 0))  # touched, and still the same
     loaded: list[bytes] = []
     load_here = bot.corpus._load_here
 

@@ -120,5 +120,5 @@ LOADERS: Mapping[str, Loader] = {
 }
 """By suffix, in lower case."""
 
-ISOLATED = frozenset({".pdf", ".docx", ".odt", ".html", ".htm", ".xhtml"})
+ISOLATED = frozenset({".md", ".markdown", ".pdf", ".docx", ".odt", ".html", ".htm", ".xhtml"})
 """Formats that a hostile file can make a library choke on: read in a process of their own."""
