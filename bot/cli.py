@@ -1,4 +1,4 @@
-"""The commands: ``bot index | ask | search | show | check | eval | calibrate | serve``.
+"""The commands: ``bot index | ask | search | show | triage | check | eval | calibrate | serve``.
 
 Results go to standard output, everything else to standard error. Exit status: 0 done (a refusal is
 done), 2 a problem that the user can mend, 1 a defect of ours (with its traceback). Nothing heavy is imported
@@ -94,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("document", metavar="DOCUMENT", help="its id: the path in the corpus, or the record's _id")
     show.add_argument("--start", type=int, metavar="N", help="first character, from 0")
     show.add_argument("--end", type=int, metavar="N", help="the character after the last one")
+
+    triage = command("triage", _triage, "what the emergency and personal-question rules say of a text")
+    triage.add_argument("text", nargs="?", metavar="TEXT")
+    triage.add_argument(
+        "--input", type=Path, metavar="FILE", help='JSON Lines: {"text", "history"?}, answered line by line'
+    )
 
     command("check", _check, "verify the index: hashes, slices, model, settings and source files")
 
@@ -237,14 +243,14 @@ def _ask_batch(options: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _read_record(line: str, where: str) -> dict[str, Any]:
-    remedy = 'Write one JSON object a line: {"id": "1", "question": "…"}.'
+def _read_record(line: str, where: str, key: str = "question") -> dict[str, Any]:
+    remedy = f'Write one JSON object a line: {{"{key}": "…"}}.'
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{where} is not JSON: {error}", remedy=remedy) from error
-    if not isinstance(record, dict) or "question" not in record:
-        raise UsageError(f"{where} has no question", remedy=remedy)
+    if not isinstance(record, dict) or key not in record:
+        raise UsageError(f"{where} has no {key}", remedy=remedy)
     return record
 
 
@@ -292,6 +298,32 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
+def _triage(options: argparse.Namespace) -> int:
+    from bot.triage import triage
+
+    if (options.text is None) == (options.input is None):
+        raise UsageError("there is no text, or two", remedy='Give either "TEXT" or --input FILE.')
+    if options.input is None:
+        found = triage(options.text).to_dict()
+        if options.json:
+            _print_json(found)
+        else:
+            _print("\n".join(f"{name}: {value or '–'}" for name, value in found.items()))
+        return 0
+    failed = False
+    with _lines(options.input) as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = _read_record(line, f"{options.input} line {number}", "text")
+                _print_json(triage(record["text"], record.get("history") or []).to_dict())
+            except PlainquoteError as error:
+                failed = True
+                _print_json({"error": error.to_dict()})
+    return 2 if failed else 0
+
+
 def _check(options: argparse.Namespace) -> int:
     from bot.check import check
 
@@ -313,9 +345,14 @@ def _check(options: argparse.Namespace) -> int:
 def _eval(options: argparse.Namespace) -> int:
     from bot import report
     from bot.evaluate import evaluate
+    from bot.evaluation.alarms import alarms, is_labelled
     from bot.evaluation.trec import write_qrels, write_run
 
     _check_folder(options.run_file, options.qrels, options.html)
+    if is_labelled(options.dataset):
+        found = alarms(options.dataset).to_dict()
+        _print(json.dumps(found) if options.json else report.alarms(found))
+        return 0
     result = evaluate(
         options.dataset,
         _config(options),

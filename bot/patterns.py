@@ -26,13 +26,17 @@ _PIECE = re.compile(r"\d++[.,]\d++[^\W\d_]*+|[$@]?[^\W_]++(?:['’‘`´ʼ$@!*|]
 _APOSTROPHE = re.compile(r"['’‘`´ʼ]")
 _SYMBOL = re.compile(r"[$@!*|]")
 _NUMBER = re.compile(r"(\d+(?:[.,]\d+)?)([^\W\d_]*)")
+_FIGURE = re.compile(r"[0-9]{1,9}(?:[.,][0-9]{1,9})?")
 _RUN = re.compile(r"(.)\1+")
 _LONG_RUN = re.compile(r"(.)\1\1")
 _LEET = [str.maketrans("013457$@!|", f"o{one}eastsai{one}") for one in "il"]
 _STOPS = frozenset(".!?;…\n")
 _MARKS = _STOPS | frozenset(",:()–—-")
-_ELEMENT = re.compile(r"\{[^}]*\}\??|\.\.\.|[^\s{]+")
 
+
+_Element = tuple[tuple[str, ...], ...]
+"""One place of a phrase: the words of each option, a list in braces being one word."""
+_ANYTHING = "..."
 
 Piece = tuple[str, int, int]
 """A word or mark in plain lower-case letters, with its start and end in the characters of the text."""
@@ -177,48 +181,57 @@ class Phrases:
         self._fillers = frozenset(fillers)
         plain = Spelling((), {word: meant.split() for word, meant in written.items()}, frozenset())
         known = {*lists, *self._numbers}
-        self._next: list[dict[str, int]] = [{}]
-        self._names: list[tuple[str, ...]] = [()]
+        self._next: list[dict[str, list[int]]] = [{}]
+        self._names: list[list[str]] = [[]]
+        made: dict[tuple[int, _Element], int] = {}
         words = set(self._fillers)
         for name, phrases in lists.items():
             for phrase in phrases:
                 for elements in self._elements(phrase, plain):
-                    if not elements or elements[0] == "..." or elements[-1] == "...":
+                    if not elements or ((_ANYTHING,),) in (elements[0], elements[-1]):
                         raise ValueError(f"{name}: {phrase!r} must begin and end with a word")
-                    if unknown := {e for e in elements if e[0] == "{" and e[1:-1] not in known}:
+                    named = {word for element in elements for option in element for word in option}
+                    if unknown := {word for word in named if word[0] == "{" and word[1:-1] not in known}:
                         raise ValueError(f"{name}: {phrase!r} names an unknown list {sorted(unknown)}")
-                    words |= {element for element in elements if element[0] not in "{."}
-                    self._add(name, elements)
+                    words |= {word for word in named if word[0] not in "{."}
+                    self._add(name, elements, made)
         self.spelling = Spelling(words, {word: meant.split() for word, meant in written.items()}, real)
 
-    def _elements(self, phrase: str, spelling: Spelling) -> Iterator[tuple[str, ...]]:
-        """The phrase as rows of words, ``{lists}`` and ``...``, one for each choice that it leaves."""
-        choices: list[list[tuple[str, ...]]] = []
-        for element in _ELEMENT.findall(phrase):
-            optional = element.endswith("?")
-            element = element.removesuffix("?")
-            if element == "..." or element.startswith("{"):
-                options: list[tuple[str, ...]] = [(element,)]
-            else:
-                options = [self._kept(spelling, option) for option in element.split("|")]
-            choices.append([*options, ()] if optional else options)
+    def _elements(self, phrase: str, spelling: Spelling) -> Iterator[tuple[_Element, ...]]:
+        """The phrase with and without what may be missing."""
+        choices: list[list[tuple[_Element, ...]]] = []
+        for element in phrase.split():
+            options = tuple(self._kept(spelling, option) for option in element.removesuffix("?").split("|"))
+            kept = tuple(option for option in options if option)
+            choices.append([(kept,), ()] if kept and element.endswith("?") else [(kept,)] if kept else [()])
         for row in product(*choices):
             yield tuple(element for elements in row for element in elements)
 
     def _kept(self, spelling: Spelling, typed: str) -> tuple[str, ...]:
+        if typed == _ANYTHING or typed.startswith("{"):
+            return (typed,)
         read = spelling.read(_APOSTROPHE.sub("", typed.casefold()))
         return tuple(word for word in read if word not in self._fillers)
 
-    def _add(self, name: str, elements: Sequence[str]) -> None:
+    def _add(self, name: str, elements: Sequence[_Element], made: dict[tuple[int, _Element], int]) -> None:
         node = 0
         for element in elements:
-            if element not in self._next[node]:
-                self._next[node][element] = len(self._next)
-                self._next.append({})
-                self._names.append(())
-            node = self._next[node][element]
+            node = self._after(node, element, made)
         if name not in self._names[node]:
-            self._names[node] += (name,)
+            self._names[node].append(name)
+
+    def _after(self, node: int, element: _Element, made: dict[tuple[int, _Element], int]) -> int:
+        """The node that every option of the element leads to."""
+        if (node, element) not in made:
+            after = made[node, element] = len(self._next)
+            self._next.append({})
+            self._names.append([])
+            for option in element:
+                at = node
+                for word in option[:-1]:
+                    at = self._after(at, ((word,),), made)
+                self._next[at].setdefault(option[-1], []).append(after)
+        return made[node, element]
 
     def words(self, text: str) -> Words:
         """The text as its words, in the order of the text. Of a word that stands for two, both have its place."""
@@ -262,14 +275,12 @@ class Phrases:
             for edge in edges:
                 states = waiting[edge.start]
                 for node, start in ((0, edge.start), *states.items()):
-                    reached = self._next[node].get(edge.name)
-                    if reached is None:
-                        continue
-                    for name in self._names[reached]:
-                        if (match := Match(name, start, end)) not in found:
-                            found[match] = None
-                            edges.append(Match(f"{{{name}}}", start, end))
-                    self._wait(waiting, reached, start, end, text.stops[end - 1])
+                    for reached in self._next[node].get(edge.name, ()):
+                        for name in self._names[reached]:
+                            if (match := Match(name, start, end)) not in found:
+                                found[match] = None
+                                edges.append(Match(f"{{{name}}}", start, end))
+                        self._wait(waiting, reached, start, end, text.stops[end - 1])
         return list(found)
 
     def _wait(self, waiting: list[dict[int, int]], node: int, start: int, end: int, stop: int) -> None:
@@ -277,13 +288,13 @@ class Phrases:
         if end >= stop or not after:
             return
         waiting[end][node] = max(start, waiting[end].get(node, start))
-        if (gap := after.get("...")) is not None:
+        for gap in after.get(_ANYTHING, ()):
             for at in range(end, min(end + GAP, stop - 1) + 1):
                 waiting[at][gap] = max(start, waiting[at].get(gap, start))
 
     def _figures(self, word: str, end: int) -> Iterator[Match]:
-        if word[0].isdecimal():
-            value = float(word.replace(",", ".")[:12])
+        if _FIGURE.fullmatch(word):
+            value = float(word.replace(",", "."))
             for name, (lowest, highest) in self._numbers.items():
                 if lowest <= value <= highest:
                     yield Match(f"{{{name}}}", end - 1, end)

@@ -96,6 +96,28 @@ def _calibration(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {row['target_percent']:3} {_number(row['threshold'])}  {'; '.join(shares)}"
 
 
+def alarms(found: Mapping[str, Any]) -> str:
+    """A labelled file's figures, as `bot.evaluation.alarms` gives them, for a terminal."""
+    return "\n".join(_alarms(found))
+
+
+def _alarms(found: Mapping[str, Any]) -> Iterator[str]:
+    def line(name: str, share: Mapping[str, Any] | None) -> str:
+        if not share:
+            return f"{name:24}      –"
+        low, high = share["interval"]
+        return f"{name:24} {share['share']:.3f}  [{low:.3f}, {high:.3f}]  of {share['of']}"
+
+    figures = found["triage"]
+    yield f"{found['dataset']}: {found['texts']} texts"
+    yield line("recall (a card)", figures["recall"])
+    yield from (line(f"  {label}", share) for label, share in figures["recall_by_label"].items())
+    yield line("false immediate cards", figures["false_immediate"])
+    yield line("false cards", figures["false_alarms"])
+    for title, texts in (("missed", found["misses"]), ("false", found["false"])):
+        yield from (f"{title} ({one['label']}, rule {one['rule'] or '–'}): {one['text']}" for one in texts)
+
+
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.4f}"
 

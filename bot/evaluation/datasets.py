@@ -151,7 +151,7 @@ class Dataset:
     def _check_documents(self, documents: Mapping[str, Document], corpus: Path) -> None:
         missing = {item: id for id, judged in self.judgements.items() for item in judged if item not in documents}
         if missing:  # a record without text is no document, but may be judged all the same
-            for _, record in _records(corpus):
+            for _, record in records(corpus):
                 missing.pop(str(record.get("_id")), None)
         for item, id in missing.items():
             raise UsageError(
@@ -276,7 +276,7 @@ def read_questions(file: Path) -> tuple[Question, ...]:
 
 def _questions(file: Path) -> Iterator[tuple[str, Mapping[str, Any], Question]]:
     seen = set()
-    for where, record in _records(file):
+    for where, record in records(file):
         id = _id(where, record)
         if id in seen:
             raise UsageError(f"{where}: the id {id!r} is taken already", remedy="Give each question its own id.")
@@ -310,7 +310,7 @@ def _judgements(file: Path) -> dict[str, dict[str, int]]:
 
 def _labelled(file: Path) -> tuple[Labelled, ...]:
     """The questions that have an answer in their context."""
-    return tuple(found for where, record in _records(file) if (found := _label(where, record)) is not None)
+    return tuple(found for where, record in records(file) if (found := _label(where, record)) is not None)
 
 
 def _label(where: str, record: Mapping[str, Any]) -> Labelled | None:
@@ -340,7 +340,7 @@ def _id(where: str, record: Mapping[str, Any]) -> str:
     return str(id)
 
 
-def _records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Each line's place and its object; empty lines are passed over."""
     for number, line in enumerate(_lines(file), start=1):
         if not line.strip():

@@ -36,6 +36,15 @@ def bootstrap_share(part: np.ndarray, whole: np.ndarray) -> Interval:
     return _intervals((counts @ part)[some, None] / wholes[some, None])[0] if some.any() else (0.0, 0.0)
 
 
+def wilson(successes: int, trials: int) -> Interval:
+    """The 95% score interval of a share, `trials` being 1 or more. Source: Wilson, JASA 22 (1927)."""
+    z = 1.959964
+    share, weight = successes / trials, z * z / trials
+    centre = (share + weight / 2) / (1 + weight)
+    reach = z * ((share * (1 - share) + weight / 4) / trials) ** 0.5 / (1 + weight)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
 def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
     """The probability that a positive's score is above a negative's, a tie counting half: exact, by ranks.
     Source: Hanley & McNeil, Radiology 143, 1982."""
