@@ -857,8 +857,6 @@ NAMES = [
         "a;b|c.txt",
     ),
     *(
-        "\u202egnp.txt",
-        "a\u2066b.txt",
         "e\u0301.txt",
         "é.txt",
         "\U0001f48a.txt",
@@ -875,6 +873,8 @@ REFUSED_NAMES = [
     "a\x7f.txt",
     "a\x85b.txt",
     "a\u2028b.txt",
+    "\u202egnp.txt",
+    "a\u2066b.txt",
     b"\xff.txt",
 ]
 

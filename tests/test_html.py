@@ -127,9 +127,8 @@ def test_headings_paragraphs_and_breaks() -> None:
 
 def test_white_space() -> None:
     assert text("<p> a \n <b> b</b>c&nbsp;mg di&shy;a<wbr>betes </p>") == "a bc\u00a0mg diabetes"
-    assert (
-        text("<p>a</p><p>&nbsp;</p><h2>&nbsp;b</h2>&nbsp;<table><tr><td>c<td>&nbsp;<td>d</table>") == "a\n\nb\n\nc | d"
-    )
+    blank = "<p>a</p><p>&nbsp;</p><h2>&nbsp;b</h2>&nbsp;<table><tr><td>c<td>&nbsp;<td>d</table>"
+    assert text(blank) == "a\n\nb\n\nc |  | d"
     assert text("<pre>\n a\n   b<br>c  \n</pre>") == " a\n   b\nc"
 
 
@@ -160,7 +159,7 @@ def test_white_space() -> None:
 )
 def test_what_is_raised_or_lowered_cannot_be_read_as_another_number(source: str, expected: str) -> None:
     assert text(f"<p>{source}</p>") == expected
-    assert text(f"<table><tr><th>a<th>b<tr><td>x<td>{source}</table>") == f"a: x | b: {expected}"
+    assert text(f"<table><tr><th>a<th>b<tr><td>x<td>{source}</table>") == f"a | b\na: x | b: {expected}"
 
 
 @pytest.mark.parametrize("struck", ["<del>50</del>", "<s>50</s>", "<strike>50</strike>"])
@@ -222,9 +221,9 @@ def test_rows_name_their_heads() -> None:
     source = "<table><caption>Doses</caption><thead><tr><th>Weight<th>Dose</thead>"
     source += "<tr><th>50 kg<td>25 mg<tr><td>60 kg<td></table>"
     extracted = only(source)
-    assert extracted.text == "Doses\n\nWeight: 50 kg | Dose: 25 mg\nWeight: 60 kg"
+    assert extracted.text == "Doses\n\nWeight | Dose\nWeight: 50 kg | Dose: 25 mg\nWeight: 60 kg"
     assert [[extracted.text[start:end] for start, end in rows] for rows in extracted.tables] == [
-        ["Weight: 50 kg | Dose: 25 mg", "Weight: 60 kg"]
+        ["Weight | Dose", "Weight: 50 kg | Dose: 25 mg", "Weight: 60 kg"]
     ]
 
 
@@ -232,6 +231,7 @@ def test_cells_that_span() -> None:
     source = """<table><tr><th rowspan=2>Drug<th colspan=2>Dose<tr><th>adult<th>child
         <tr><td rowspan=2>A<td>1<td>2<tr><td colspan=2>3<tr><td colspan=3>Others<tr><td>B<td>4<td>5</table>"""
     assert text(source).splitlines() == [
+        "Drug | Dose adult | Dose child",
         "Drug: A | Dose adult: 1 | Dose child: 2",
         "Drug: A | Dose adult, Dose child: 3",
         "Others",
@@ -241,11 +241,11 @@ def test_cells_that_span() -> None:
 
 def test_heads_further_down_name_the_columns_anew() -> None:
     source = "<table><tr><th colspan=2>Title<tr><th>a<th>b<tr><td>1<td>2<tr><th>c<th>d<tr><td>3<td>4</table>"
-    assert text(source) == "Title\n\na: 1 | b: 2\n\nc: 3 | d: 4"
+    assert text(source) == "Title\n\na | b\na: 1 | b: 2\n\nc | d\nc: 3 | d: 4"
 
 
 def test_a_first_row_in_bold_names_the_columns() -> None:
-    assert text("<table><tr><td><b>a</b><td><strong>b</strong><tr><td>1<td>2</table>") == "a: 1 | b: 2"
+    assert text("<table><tr><td><b>a</b><td><strong>b</strong><tr><td>1<td>2</table>") == "a | b\na: 1 | b: 2"
 
 
 def test_heads_of_rows_are_their_first_cells() -> None:

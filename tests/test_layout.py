@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.loaders import Extracted
+from bot.loaders import Extracted, layout
+from bot.loaders.layout import Line, Page, blocks
 from bot.loaders.pdf import load
 
 pytest.importorskip("reportlab")
@@ -67,6 +68,7 @@ DOSES = [
     ["70 kg", "35 mg", "by mouth"],
 ]
 DOSE_ROWS = [
+    "Weight | Dose | Route",
     "Weight: 50 kg | Dose: 25 mg | Route: IV",
     "Weight: 60 kg | Dose: 30 mg | Route: IV",
     "Weight: 70 kg | Dose: 35 mg | Route: by mouth",
@@ -106,7 +108,11 @@ def test_a_table_of_doses_keeps_its_rows_in_any_style(name: str, width: int | No
 def test_heads_may_be_of_another_colour_instead_of_bold() -> None:
     cells = [["Medicine", "Taken"], ["Ketamine", "daily"], ["Lidocaine", "weekly"]]
     table = Table(cells, style=TableStyle([lines("GRID"), ("BACKGROUND", (0, 0), (-1, 0), colors.lightblue)]))
-    assert rows(flowed(table)) == ["Medicine: Ketamine | Taken: daily", "Medicine: Lidocaine | Taken: weekly"]
+    assert rows(flowed(table)) == [
+        "Medicine | Taken",
+        "Medicine: Ketamine | Taken: daily",
+        "Medicine: Lidocaine | Taken: weekly",
+    ]
 
 
 def test_stripes_are_no_heads() -> None:
@@ -122,6 +128,7 @@ WRAPPED = [
     ["Paracetamol and codeine together", "Do not take it", "you are under 12"],
 ]
 WRAPPED_ROWS = [
+    "Medicine | How to take it | Do not take it if",
     "Medicine: Ketamine tablets | How to take it: Take one tablet in the morning with a full glass of water and some"
     " food | Do not take it if: you are pregnant",
     "Medicine: Lidocaine patch | How to take it: Put it on dry, clean skin | Do not take it if: your skin is broken, or"
@@ -144,6 +151,7 @@ def test_a_cell_that_spans_columns_names_each_or_stands_once() -> None:
     style = [lines("GRID"), BOLD, ("FONT", (0, 1), (-1, 1), "Helvetica-Bold"), *spans]
     found = flowed(Table(cells, colWidths=70, style=TableStyle(style)))
     assert rows(found) == [
+        "Weight | Dose Adults | Dose Children",
         "Weight: 50 kg | Dose Adults: 25 mg | Dose Children: 5 mg",
         "Weight: 60 kg | Dose Adults, Dose Children: not known",
     ]
@@ -158,6 +166,7 @@ def test_a_cell_that_spans_rows_stands_in_each() -> None:
     ]
     style = [lines("GRID"), BOLD, ("SPAN", (0, 1), (0, 2)), MIDDLE]
     assert rows(flowed(Table(cells, style=TableStyle(style)))) == [
+        "Who | Weight | Dose",
         "Who: Adults | Weight: 50 kg | Dose: 25 mg",
         "Who: Adults | Weight: 60 kg | Dose: 30 mg",
         "Who: Children | Weight: 10 kg | Dose: 5 mg",
@@ -169,7 +178,7 @@ def test_rows_within_one_drawn_row_are_not_joined() -> None:
     assert rows(flowed(Table(DOSES, colWidths=60, rowHeights=14, style=TableStyle(style)))) == DOSE_ROWS
     cells = [DOSES[0], ["50 kg\n60 kg\n70 kg", "25 mg\n30 mg\n35 mg", "IV\nIV\nby mouth"]]
     grid = TableStyle([BOLD, lines("GRID")])
-    assert rows(flowed(Table(cells, colWidths=60, style=grid)))[:2] == DOSE_ROWS[:2]
+    assert rows(flowed(Table(cells, colWidths=60, style=grid)))[:3] == DOSE_ROWS[:3]
 
 
 def test_a_row_of_empty_cells_keeps_the_place_of_the_others() -> None:
@@ -180,10 +189,26 @@ def test_a_row_of_empty_cells_keeps_the_place_of_the_others() -> None:
 
 def test_a_number_in_a_cell_is_no_mark_of_a_list() -> None:
     cells = [["No.", "Medicine", "Dose"], ["1.", "Ketamine", "25 mg"], ["2.", "Lidocaine", "5 mg"]]
-    expected = ["No.: 1. | Medicine: Ketamine | Dose: 25 mg", "No.: 2. | Medicine: Lidocaine | Dose: 5 mg"]
+    expected = [
+        "No. | Medicine | Dose",
+        "No.: 1. | Medicine: Ketamine | Dose: 25 mg",
+        "No.: 2. | Medicine: Lidocaine | Dose: 5 mg",
+    ]
     for name in ("grid", "none", "line below each row"):
         found = flowed(Table(cells, colWidths=70, style=TableStyle([BOLD, *STYLES[name]])))
         assert [row.replace("No: ", "No.: ") for row in rows(found)] == expected, name
+
+
+def test_rows_that_are_drawn_over_each_other_are_one() -> None:
+    drawn_over = [
+        [Line(words, range(len(words)), 1, x, 100, x + 50, 112, 12) for words, x in row]
+        for row in ([("Ketamine", 50), ("daily", 200)], [("Lidocaine", 50), ("weekly", 200)])
+    ]
+    (table,) = blocks([Page(1, 600, 800, drawn_over)])
+    assert isinstance(table, layout.Table)
+    assert [[[line.text for line in cell or ()] for cell in row] for row in table.rows] == [
+        [["Ketamine", "Lidocaine"], ["daily", "weekly"]]
+    ]
 
 
 def test_a_list_with_hanging_indents_is_no_table() -> None:
@@ -233,7 +258,10 @@ def test_a_table_over_two_pages_keeps_its_repeated_heads() -> None:
     table = Table(cells, repeatRows=1, style=TableStyle([lines("GRID"), BOLD]))
     found = flowed(table)
     assert len(found.pages) == 2
-    assert rows(found) == [f"Weight: {weight} | Dose: {dose}" for weight, dose in cells[1:]]
+    assert [found.text[slice(*table[0])] for table in found.tables] == ["Weight | Dose"] * 2
+    assert [row for row in rows(found) if row != "Weight | Dose"] == [
+        f"Weight: {weight} | Dose: {dose}" for weight, dose in cells[1:]
+    ]
 
 
 def test_rows_at_a_page_s_edge_are_no_running_heads() -> None:
@@ -275,7 +303,8 @@ def test_every_cell_of_a_ruled_table_is_in_one_row(
     found = rows(flowed(Table(shown, colWidths=widths, style=TableStyle([align, *style]))))
     names = [" ".join(cell) for cell in cells[0]]
     expected = [[f"{name}: {' '.join(cell)}" for name, cell in zip(names, row, strict=True)] for row in cells[1:]]
-    assert [line.split() for line in found if line] == [
+    assert found[0].split() == " | ".join(names).split()
+    assert [line.split() for line in found[1:]] == [
         line.split()
         for row in expected
         for line in (

@@ -185,7 +185,17 @@ def test_a_bad_line_is_named_and_the_rest_kept(line: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "holds"), [("a b-ä.txt", True), ("a\nb", False), ("\x1b[1m", False), ("\udcff", False), ("\u2028", False)]
+    ("name", "holds"),
+    [
+        ("a b-ä.txt", True),
+        ("\u05d0\u200f!", True),
+        ("a\nb", False),
+        ("\x1b[1m", False),
+        ("\udcff", False),
+        ("\u2028", False),
+        ("dose\u202efdp.txt", False),
+        ("\u2066a\u2069", False),
+    ],
 )
 def test_printable(name: str, holds: bool) -> None:
     assert printable(name) is holds

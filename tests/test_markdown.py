@@ -71,12 +71,12 @@ def test_deeply_nested_lists_and_quotes() -> None:
 def test_a_row_names_the_head_of_each_of_its_cells() -> None:
     source = "Doses:\n\n| Weight | *Dose* |\n|:---|---:|\n| 50 kg | **25** mg |\n| 60 kg |\n\nend"
     extracted = only(source)
-    assert extracted.text == "Doses:\n\nWeight: 50 kg | *Dose*: **25** mg\nWeight: 60 kg\n\nend"
-    assert rows(extracted) == [["Weight: 50 kg | *Dose*: **25** mg", "Weight: 60 kg"]]
+    assert extracted.text == "Doses:\n\nWeight | *Dose*\nWeight: 50 kg | *Dose*: **25** mg\nWeight: 60 kg\n\nend"
+    assert rows(extracted) == [["Weight | *Dose*", "Weight: 50 kg | *Dose*: **25** mg", "Weight: 60 kg"]]
 
 
 def test_a_cell_beyond_the_heads_is_kept_and_an_escaped_pipe_is_a_pipe() -> None:
-    assert only("a | b\n-|-\n1 \\| 2 | `x\\|y` | 3").text == "a: 1 | 2 | b: `x|y` | 3"
+    assert only("a | b\n-|-\n1 \\| 2 | `x\\|y` | 3").text == "a | b\na: 1 | 2 | b: `x|y` | 3"
 
 
 def test_a_table_without_rows_keeps_its_heads() -> None:
@@ -101,7 +101,7 @@ def test_headings_after_a_table_stay_where_they_are(newline: str) -> None:
         "",
     ]
     extracted = only(newline.join(lines))
-    assert extracted.text == newline.join([*lines[:2], "a: 1 | b: 2", "a: 3 | b: 4", *lines[6:]])
+    assert extracted.text == newline.join([*lines[:2], "a | b", "a: 1 | b: 2", "a: 3 | b: 4", *lines[6:]])
     assert [extracted.text[h.start : h.end] for h in extracted.headings] == ["# One", "## Two", f"Three{newline}==="]
 
 

@@ -160,6 +160,7 @@ def test_tables_name_their_heads_and_follow_their_spans() -> None:
     rows = tr(td("50 kg", 'table:number-rows-spanned="2"'), "5 mg", "2 mg") + tr(COVERED, "6 mg", "3 mg")
     found = extracted(odt(tbl(f"<table:table-header-rows>{head}</table:table-header-rows>", rows)))
     assert found.text.split("\n") == [
+        "Weight | Dose Adult | Dose Child",
         "Weight: 50 kg | Dose Adult: 5 mg | Dose Child: 2 mg",
         "Weight: 50 kg | Dose Adult: 6 mg | Dose Child: 3 mg",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -81,6 +82,19 @@ def rewritten(data: bytes, change: Callable[[ctypes.c_void_p], None]) -> bytes:
         page.close()
         file.save(file_out)
     return file_out.getvalue()
+
+
+def hand_made(content: str, font: str, table: str = "") -> bytes:
+    """A page with one font /F, which may refer to a table from its codes to characters as object 6."""
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 5 0 R /Resources << /Font << /F 4 0 R >> >> >>",
+        font,
+        *(f"<< /Length {len(stream)} >> stream\n{stream}\nendstream" for stream in (content, table)),
+    ]
+    body = "".join(f"{number} 0 obj {content} endobj\n" for number, content in enumerate(objects, start=1))
+    return f"%PDF-1.7\n{body}trailer << /Root 1 0 R >>\n%%EOF".encode()
 
 
 def turned(data: bytes, turns: int) -> bytes:
@@ -194,15 +208,57 @@ def test_raised_digits_are_no_part_of_the_number() -> None:
     assert text(draw) == "A count of 10⁶ cells is low. See below²."
 
 
-def test_shadowed_letters_stand_once() -> None:
-    def draw(canvas: Canvas) -> None:
-        x = 50.0
-        for letter in "Do not take 50 mg":
-            canvas.drawString(x, 700, letter)
-            canvas.drawString(x + 0.4, 700, letter)
-            x += canvas.stringWidth(letter)
+DOUBLE_LETTERS = ["Allergy pill, all 100 mg", "Do not take 1100 mg at 11:11", "The committee will tell all 22 of you"]
 
-    assert text(draw) == "Do not take 50 mg"
+
+@pytest.mark.parametrize("piece", ["letter", "word", "line"])
+@pytest.mark.parametrize("offset", [0.3, 0.7, 1.5])
+@pytest.mark.parametrize("size", [14, 28])
+def test_shadowed_letters_stand_once_and_double_letters_twice(piece: str, offset: float, size: float) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", size)
+        for number, line in enumerate(DOUBLE_LETTERS):
+            x, y = 50.0, 750 - 100 * number
+            pieces = {"letter": list(line), "word": re.findall(r"\S+\s*", line), "line": [line]}[piece]
+            for words in pieces:
+                canvas.drawString(x, y, words)
+                canvas.drawString(x + offset, y, words)
+                x += canvas.stringWidth(words, "Helvetica", size)
+
+    assert text(draw).split() == " ".join(DOUBLE_LETTERS).split()
+
+
+@pytest.mark.parametrize("spacing", [-0.4, 0, 2])
+def test_double_letters_without_a_shadow_are_kept(spacing: float) -> None:
+    def draw(canvas: Canvas) -> None:
+        for number, line in enumerate([*DOUBLE_LETTERS, "AA 11 0011 2233 llll", "100"]):
+            canvas.drawString(50, 750 - 30 * number, line, charSpace=spacing)
+
+    assert text(draw).split() == [*" ".join(DOUBLE_LETTERS).split(), "AA", "11", "0011", "2233", "llll", "100"]
+
+
+def test_the_letters_of_a_ligature_are_no_shadows() -> None:
+    table = "begincmap 2 beginbfchar <41> <00660066> <42> <006C006C> endbfchar endcmap"
+    font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R >>"
+    assert read(hand_made("BT /F 12 Tf 50 700 Td (diAerent piBs) Tj ET", font, table)).text == "different pills"
+
+
+def test_a_ligature_may_end_a_line_with_a_character_of_two_units() -> None:
+    table = "begincmap 2 beginbfchar <41> <FB00> <42> <D83DDC8A> endbfchar endcmap"
+    font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R >>"
+    assert read(hand_made("BT /F 12 Tf 50 700 Td (B put it oA) Tj ET", font, table)).text == "\U0001f48a put it off"
+
+
+def test_letters_whose_widths_are_wrong_are_kept() -> None:
+    widths = "/FirstChar 32 /LastChar 126 /Widths [" + "1200 " * 95 + "]"
+    placed = "".join(f"1 0 0 1 {50 + 7 * n} 700 Tm ({letter}) Tj " for n, letter in enumerate("Allergy100mg"))
+    data = hand_made(f"BT /F 12 Tf {placed} ET", f"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica {widths} >>")
+    assert read(data).text == "Allergy100mg"
+
+
+def test_a_title_that_ends_in_half_a_character_refuses_no_file() -> None:
+    data = made(written(SENTENCES), pageCompression=0).replace(b"/Title (untitled)", b"/Title <FEFF00410042D83D>")
+    assert read(data).title == "AB\ufffd"
 
 
 def test_paragraphs_go_on_over_lines_and_pages() -> None:

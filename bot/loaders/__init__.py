@@ -85,14 +85,19 @@ class Note:
     message: str
 
 
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
 Loader: TypeAlias = Callable[..., Iterator[Extracted | Unreadable | Note]]
 """``load(data: bytes, **options)``; which options there are is the format's own matter. Raises Unreadable where the
 file as a whole is no document, yields it where one record is none."""
 
 
 def printable(text: str) -> bool:
-    """Whether `text` can stand as an id: valid Unicode on one line without control characters."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)
+    """Whether `text` can stand as an id: valid Unicode on one line without control characters, nor such as turn the
+    direction of what follows them."""
+    return not any(
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNS for character in text
+    )
 
 
 def _lazy(module: str) -> Loader:

@@ -19,12 +19,13 @@ from typing import Literal, TypeAlias
 
 from lxml import etree
 
-from bot.loaders import DATES, Unreadable
+from bot.loaders import DATES, Unreadable, printable
 from bot.loaders.writing import Writer, looks_headed, one_line
 
 Element: TypeAlias = etree._Element
 
 _MAX_ENTRIES = 5_000
+_LONGEST_NAME = 60
 _MAX_PART = 64 * 2**20
 _MAX_TOTAL = 200 * 2**20
 _MAX_RATIO = 200
@@ -70,8 +71,8 @@ class Archive:
             raise Unreadable(f"holds more than {_MAX_ENTRIES:,} parts")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
-        except _DAMAGE as error:
-            raise Unreadable(f"damaged or cut short ({error}): copy it again") from None
+        except _DAMAGE:  # what it says may repeat much of the file
+            raise Unreadable("damaged or cut short: copy it again") from None
         entries = self._zip.infolist()
         if any(entry.flag_bits & 1 for entry in entries):
             raise Unreadable("password-protected: save it without a password")
@@ -93,17 +94,17 @@ class Archive:
     def read(self, name: str) -> bytes:
         entry = self._entries.get(_key(name))
         if entry is None:
-            raise Unreadable(f"damaged: its part {name} is missing")
+            raise Unreadable(f"damaged: its part {_printed(name)} is missing")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise Unreadable(f"its part {name} is packed in an unusual way: save it anew")
+            raise Unreadable(f"its part {_printed(name)} is packed in an unusual way: save it anew")
         try:
             with self._zip.open(entry) as part:
                 # One more than declared, never all: the declared size may be a lie.
                 data = part.read(entry.file_size + 1)
-        except _DAMAGE as error:
-            raise Unreadable(f"damaged ({error}): copy it again") from None
+        except _DAMAGE:
+            raise Unreadable(f"damaged: its part {_printed(name)} cannot be unpacked; copy it again") from None
         if len(data) != entry.file_size:
-            raise Unreadable(f"damaged: its part {name} is cut short")
+            raise Unreadable(f"damaged: its part {_printed(name)} is cut short")
         return data
 
     def xml(self, name: str) -> Element:
@@ -119,9 +120,12 @@ class Archive:
         try:
             root = etree.fromstring(self.read(name), parser)
         except etree.XMLSyntaxError as error:
-            raise Unreadable(f"damaged XML in {name} ({error.msg})") from None
+            line, column = error.position
+            raise Unreadable(f"damaged XML in {_printed(name)} (line {line}, column {column})") from None
         if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]
-            raise Unreadable(f"its part {name} holds a document type declaration, which no Office program writes")
+            raise Unreadable(
+                f"its part {_printed(name)} holds a document type declaration, which no Office program writes"
+            )
         return root
 
     def mistaken(self, wanted: str) -> Unreadable:
@@ -138,6 +142,11 @@ class Archive:
 
 def _key(name: str) -> str:
     return name.replace("\\", "/").lower()
+
+
+def _printed(name: str) -> str:
+    """A part's name, which the file may have chosen, as it can stand in a sentence."""
+    return name if len(name) <= _LONGEST_NAME and printable(name) else ascii(name[:_LONGEST_NAME])
 
 
 def _something_else(data: bytes) -> str:

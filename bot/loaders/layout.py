@@ -689,7 +689,7 @@ class _Region:
                 start = end
         else:
             widths = [x1 - x0 for x0, x1 in bands]
-            closest = min(1.1 * min(gaps), max(gaps) / _TIGHT, _CELL_LEADING * lines[0].size)
+            closest = min(1.1 * min(gaps), max(gaps) / _TIGHT, _CELL_LEADING * lines[0].size) if gaps else 0.0
             for row, border, gap in zip(cells, [True, *parted], [0.0, *gaps], strict=True):
                 if not border and _goes_on(rows[-1], row, widths, tight=gap <= closest):
                     rows[-1] = _with(rows[-1], row)
@@ -716,10 +716,9 @@ def _by_column(bands: Sequence[Span], lines: Iterable[Line]) -> list[Cell]:
 def _finer(bands: list[Span], rows: Sequence[Row]) -> list[Span]:
     """The columns of the line that has most pieces, made wider by the others: a piece over several of them may have
     made them one."""
-    most = max(rows, key=len)
-    if len(most) <= len(bands):
+    spans = _columns(max(rows, key=len))
+    if len(spans) <= len(bands):
         return bands
-    spans = [(line.x0, line.x1) for line in most]
     for line in (line for row in rows for line in row):
         over = _overlapping(spans, line)
         if len(over) == 1:
@@ -865,6 +864,7 @@ def _ruled_table(grid: Ruled, pieces: Mapping[int, Sequence[Row | _Area]], fills
         cells[number] = [line for row in lines for line in row]
     rows: list[list[Cell | None]] = []
     title: list[Line | Table] = []
+    rows_of = Counter(number for row in grid.cells for number in set(row))
     for at, numbers in enumerate(grid.cells):
         above = grid.cells[at - 1] if at else ()
         if not any(number in cells for number in numbers) or list(above) == list(numbers):
@@ -872,16 +872,15 @@ def _ruled_table(grid: Ruled, pieces: Mapping[int, Sequence[Row | _Area]], fills
         if len(set(numbers)) == 1 and not rows:
             title += cells[numbers[0]]
             continue
-        rows += _rows_of(grid, at, cells)
+        rows += _rows_of(grid, at, cells, [rows_of[number] > 1 for number in numbers])
     if len(rows) < 2 or not any(sum(map(bool, row)) > 1 for row in rows):
         return []
     return [*title, _headed(rows, fills, ruled=True)]
 
 
-def _rows_of(grid: Ruled, at: int, cells: Mapping[int, Cell]) -> list[list[Cell | None]]:
-    """What stands in one row of a grid."""
+def _rows_of(grid: Ruled, at: int, cells: Mapping[int, Cell], spans_rows: Sequence[bool]) -> list[list[Cell | None]]:
+    """What stands in one row of a grid, of which some columns hold cells that span rows."""
     numbers = grid.cells[at]
-    spans_rows = [any(number in row for n, row in enumerate(grid.cells) if n != at) for number in numbers]
     merged = [column > 0 and numbers[column - 1] == number for column, number in enumerate(numbers)]
     own = [
         [] if spans or more else cells.get(number, [])

@@ -14,7 +14,8 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import compress, count, groupby, pairwise
+from operator import eq
 from statistics import median
 from typing import Any, TypeAlias
 
@@ -37,7 +38,7 @@ from bot.loaders.layout import (
 )
 from bot.loaders.ocr import DOTS_PER_INCH, MOST_PIXELS, Picture, Word, check_languages
 from bot.loaders.ocr import read as recognise
-from bot.loaders.ruled import THICKEST, Colour, Fill, Rule, Ruled, grids
+from bot.loaders.ruled import SHORTEST, THICKEST, Colour, Fill, Rule, Ruled, grids
 from bot.loaders.writing import CELLS, table_rows
 
 MOST_PAGES = 3000
@@ -53,10 +54,11 @@ _NUMBER_WITHIN = re.compile(r"(?<=[^\s\d.,:/–-])\d+|(?<=\d)\d(?=\D|$)")
 _SMALLER = 0.82
 _AROUND_WORD = ".,;:!?()[]\"'“”‘’"
 _BOLD = re.compile(rb"bold|black|heavy|semibold|demi", re.IGNORECASE)
-_TWICE = re.compile(r"([^\W_])\1")
+_LEADERS = " \t\xa0._-…"  # stand many times in a row without being shadows
+_DIGIT = re.compile(r"\d")
 _MAY_BE_CELLS = 0.4
-_SHORT = 40  # characters: longer lines side by side are columns of text
 """A gap between words, in sizes of their letters, from which on lines are looked for that may part cells."""
+_SHORT = 40  # characters: longer lines side by side are columns of text
 _WIDEST_LETTER = 0.6
 _MOST_OBJECTS = 2000
 _MOST_STROKES = 4000
@@ -75,6 +77,8 @@ _SURE = 50.0
 """Words that Tesseract is less confident of are told to staff."""
 _WORD_GAP = 2.0  # between words read off a picture, in their usual height: further apart are cells
 _LARGE = 1.5
+Place: TypeAlias = tuple[float, float, float, float]
+"""x0, top, x1, bottom: points on a page as it is shown."""
 Share: TypeAlias = tuple[float, float, float, float]
 """x0, y0, x1, y1: shares of a page's width and height as it is shown, from its upper left."""
 
@@ -142,7 +146,8 @@ def load(data: bytes, ocr: str = "") -> Iterator[Extracted | Unreadable | Note]:
         yield Note(f"pages that were not read: {failed}")
     if nameless:
         yield Note(f"pages with signs whose meaning the file does not tell: {', '.join(map(str, nameless))}")
-    writer = _Writer(_words(pages), recognised)
+    cut = any(line.hyphen for page in pages for row in page.rows for line in row)
+    writer = _Writer(_words(pages) if cut else set(), recognised)
     for block in blocks(without_running_heads(pages)):
         writer.add(block)
     yield writer.extracted(count, unread, about)
@@ -192,6 +197,7 @@ class _OpenPage:
         self.height = pdfium.FPDF_GetPageHeightF(self._page)
         self.nameless = False  # whether some of its characters have no meaning that the file tells
         self._turns = pdfium.FPDFPage_GetRotation(self._page)
+        self._font = ctypes.create_string_buffer(128)
         self._corners = tuple(ctypes.c_double() for _ in range(4))
         self._into_corners = tuple(map(ctypes.byref, self._corners))
         seen = pdfium.FS_RECTF()
@@ -255,8 +261,7 @@ class _OpenPage:
         """`drawn`: lines are, so that any piece may be a table's head."""
         rows: list[Row] = []
         for line, gap in zip(lines, gaps, strict=True):
-            if _looks_doubled(line.text):
-                self._drop_shadows(line)
+            self._drop_shadows(line)
             self._raise_numbers(line)
             borders = _borders(line, ruled)
             crossed = any(line.x0 < border < line.x1 for border in borders)
@@ -283,13 +288,15 @@ class _OpenPage:
         place, and a run that is too wide for its letters may hold one."""
         width = line.x1 - line.x0
         widest = line.size if width > _WIDEST_LETTER * line.size * len(line.text) else 0.0
-        count = pdfium.FPDFText_CountRects(self._text, line.at[0], line.at[-1] - line.at[0] + 1)
+        runs = pdfium.FPDFText_CountRects(self._text, line.at[0], line.at[-1] - line.at[0] + 1)
         left, top, right, bottom = self._corners
         end = None
-        for number in range(count if count > 1 else 0):
+        for number in range(runs if runs > 1 else 0):
             pdfium.FPDFText_GetRect(self._text, number, *self._into_corners)
-            place = (left.value, top.value, right.value, bottom.value)
-            x0, _, x1, _ = self._shown(*place) if self._turns else place
+            if self._turns:
+                x0, _, x1, _ = self._shown(left.value, top.value, right.value, bottom.value)
+            else:
+                x0, x1 = left.value, right.value
             if end is not None:
                 widest = max(widest, x0 - end, end - x0 - line.size)  # it may also go back to the left
             end = x1
@@ -302,7 +309,7 @@ class _OpenPage:
         mark = line.mark.rstrip()
         row: Row = []
         start = words = 0
-        before: tuple[float, float, float, float] | None = None
+        before: Place | None = None
         for number, box in enumerate(places):
             if line.text[number].isspace():
                 continue
@@ -327,16 +334,22 @@ class _OpenPage:
         rules: list[Rule] = []
         fills: list[Fill] = []
         budget = _MOST_STROKES
+        colours = _Colours()
         left, bottom, right, top = (ctypes.c_float() for _ in range(4))
         for number in range(min(pdfium.FPDFPage_CountObjects(self._page), _MOST_OBJECTS)):
             shape = pdfium.FPDFPage_GetObject(self._page, number)
             if pdfium.FPDFPageObj_GetType(shape) != pdfium.FPDF_PAGEOBJ_PATH:
                 continue
-            fill, stroke = _colours(shape)
-            if fill is stroke is None or not pdfium.FPDFPageObj_GetBounds(shape, left, bottom, right, top):
+            if not pdfium.FPDFPageObj_GetBounds(shape, left, bottom, right, top):
                 continue
             place = self._shown(left.value, top.value, right.value, bottom.value)
-            if min(place[2] - place[0], place[3] - place[1]) <= THICKEST:
+            across, down = place[2] - place[0], place[3] - place[1]
+            if across < SHORTEST > down:
+                continue
+            fill, stroke = colours.of(shape)
+            if fill is stroke is None:
+                continue
+            if min(across, down) <= THICKEST:
                 rules.append(place)
                 continue
             if fill is not None:
@@ -348,19 +361,25 @@ class _OpenPage:
         return rules, fills
 
     def _drop_shadows(self, line: Line) -> None:
-        """A shadow or a fake bold is drawn as a second letter over the first: one of the two is left out."""
-        kept: list[int] = []
+        """A shadow or a fake bold is drawn as a second letter over the first: one of the two is left out. Letters that
+        stand side by side hardly overlap; where others do as well, the file's widths are wrong and all are kept."""
+        doubled = [n for n in compress(count(), map(eq, line.text, line.text[1:])) if line.text[n] not in _LEADERS]
+        if not doubled:
+            return
+        ends = self._loose_boxes([line.at[at] for n in doubled for at in (n, n + 1)])
+        if not any(map(_lies_over, ends[::2], ends[1::2])):
+            return
         places = self._loose_boxes(line.at)
+        kept: list[int] = []
         for number, (letter, box) in enumerate(zip(line.text, places, strict=True)):
-            near = range(max(0, number - 4), number)
-            twice = any(line.text[n] == letter and abs(places[n][0] - box[0]) < 0.3 * line.size for n in near)
-            if letter.isspace() or not twice:
+            if not any(line.text[n] == letter and _lies_over(box, places[n]) for n in kept[-4:]):
                 kept.append(number)
-        line.text, line.at = "".join(line.text[n] for n in kept), [line.at[n] for n in kept]
+        if not any(_lies_over(places[n], places[m]) for n, m in pairwise(kept)):
+            line.text, line.at = "".join(line.text[n] for n in kept), [line.at[n] for n in kept]
 
     def _raise_numbers(self, line: Line) -> None:
         """10⁶ must not be read as 106: digits that stand higher and smaller become superscript characters."""
-        numbers = list(_NUMBER_WITHIN.finditer(line.text))
+        numbers = list(_NUMBER_WITHIN.finditer(line.text)) if _DIGIT.search(line.text) else []
         if not numbers:
             return
         raised = line.text
@@ -382,21 +401,25 @@ class _OpenPage:
         if units == count == len(text):
             return text, range(count)
         at: list[int] = []
-        unit = 0
+        unit = last = 0
         for character in text:
             index = pdfium.FPDFText_GetCharIndexFromTextIndex(self._text, unit) if units != count else unit
-            at.append(max(index, at[-1] if at else 0))
+            last = index if index > last else last
+            at.append(last)
             unit += 2 if character > "\uffff" else 1
         return text, at
 
-    def _loose_boxes(self, indexes: Sequence[int]) -> list[tuple[float, float, float, float]]:
+    def _loose_boxes(self, indexes: Sequence[int]) -> list[Place]:
         """(x0, top, x1, bottom) of each character as the page is shown, as high as its font's letters."""
         found = (pdfium.FS_RECTF * len(indexes))()
-        for number, index in enumerate(indexes):
-            pdfium.FPDFText_GetLooseCharBox(self._text, index, found[number])
-        return [self._shown(*box) for box in _BOX.iter_unpack(found)]
+        for index, place in zip(indexes, found, strict=True):
+            pdfium.FPDFText_GetLooseCharBox(self._text, index, place)
+        if self._turns:
+            return [self._shown(*box) for box in _BOX.iter_unpack(found)]
+        x, y = self._left, self._top
+        return [(left - x, y - top, right - x, y - bottom) for left, top, right, bottom in _BOX.iter_unpack(found)]
 
-    def _shown(self, left: float, top: float, right: float, bottom: float) -> tuple[float, float, float, float]:
+    def _shown(self, left: float, top: float, right: float, bottom: float) -> Place:
         if self._turns == 0:
             return left - self._left, self._top - top, right - self._left, self._top - bottom
         if self._turns == 1:
@@ -406,9 +429,9 @@ class _OpenPage:
         return self._top - top, self._right - right, self._top - bottom, self._right - left
 
     def _bold(self, index: int) -> bool:
-        name = ctypes.create_string_buffer(128)
-        pdfium.FPDFText_GetFontInfo(self._text, index, name, 128, None)
-        return _BOLD.search(name.value) is not None or pdfium.FPDFText_GetFontWeight(self._text, index) >= 600
+        length = pdfium.FPDFText_GetFontInfo(self._text, index, self._font, len(self._font), None)
+        name = self._font.value if 0 < length <= len(self._font) else b""
+        return _BOLD.search(name) is not None or pdfium.FPDFText_GetFontWeight(self._text, index) >= 600
 
     def picture(self) -> Picture:
         """The page as it is shown, in shades of grey."""
@@ -442,19 +465,25 @@ class _OpenPage:
             )
 
 
-def _colours(shape: Any) -> tuple[Colour | None, Colour | None]:
-    """What a path is filled and stroked with; None for nothing, or for white, which shows on no page."""
-    fills, strokes = ctypes.c_int(), ctypes.c_int()
-    pdfium.FPDFPath_GetDrawMode(shape, fills, strokes)
-    fill = _colour(pdfium.FPDFPageObj_GetFillColor, shape) if fills.value else None
-    return fill, _colour(pdfium.FPDFPageObj_GetStrokeColor, shape) if strokes.value else None
+class _Colours:
+    """Asks for the colours of paths."""
 
+    def __init__(self) -> None:
+        self._modes = ctypes.c_int(), ctypes.c_int()
+        self._parts = tuple(ctypes.c_uint() for _ in range(4))
 
-def _colour(of: Callable[..., int], shape: Any) -> Colour | None:
-    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
-    of(shape, red, green, blue, alpha)
-    shows = alpha.value > 0 and min(red.value, green.value, blue.value) < _WHITE
-    return (red.value, green.value, blue.value) if shows else None
+    def of(self, shape: Any) -> tuple[Colour | None, Colour | None]:
+        """What a path is filled and stroked with; None for nothing, or for white, which shows on no page."""
+        fills, strokes = self._modes
+        pdfium.FPDFPath_GetDrawMode(shape, fills, strokes)
+        fill = self._colour(pdfium.FPDFPageObj_GetFillColor, shape) if fills.value else None
+        return fill, self._colour(pdfium.FPDFPageObj_GetStrokeColor, shape) if strokes.value else None
+
+    def _colour(self, ask: Callable[..., int], shape: Any) -> Colour | None:
+        if not ask(shape, *self._parts):
+            return None
+        red, green, blue, alpha = (part.value for part in self._parts)
+        return (red, green, blue) if alpha > 0 and min(red, green, blue) < _WHITE else None
 
 
 def _edges(shape: Any) -> Iterator[tuple[float, float, float, float]]:
@@ -495,14 +524,16 @@ def _borders(line: Line, ruled: Iterable[Ruled]) -> Sequence[float]:
     return next((grid.borders(y) for grid in ruled if grid.holds(x, y)), ())
 
 
-def _middle(box: tuple[float, float, float, float]) -> float:
+def _middle(box: Place) -> float:
     return (box[0] + box[2]) / 2
 
 
-def _looks_doubled(text: str) -> bool:
-    """Whether most letters stand twice in a row, as no word of any language has them."""
-    twice = len(_TWICE.findall(text))
-    return twice >= 3 and twice * 2 > 0.7 * (len(text) - text.count(" "))
+def _lies_over(one: Place, other: Place) -> bool:
+    """Whether two characters were drawn over each other. The letters of a ligature have one place, which is none."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    narrow, low = min(one[2] - one[0], other[2] - other[0]), min(one[3] - one[1], other[3] - other[1])
+    return one != other and across > 0.3 * narrow and down > 0.7 * low
 
 
 def _beside(last: Line, line: Line) -> bool:
@@ -528,9 +559,7 @@ def _glued(last: Line, line: Line) -> Line:
     )
 
 
-def _part(
-    line: Line, start: int, end: int, places: Sequence[tuple[float, float, float, float]], words: int = 0
-) -> Line:
+def _part(line: Line, start: int, end: int, places: Sequence[Place], words: int = 0) -> Line:
     """``line[start:end]``; `words`: where its words begin, if a wide gap sets its mark apart."""
     while line.text[end - 1].isspace():
         end -= 1
@@ -709,9 +738,9 @@ class _Writer:
     def _anchored(self, text: str, at: Sequence[int], page: int) -> None:
         """Appends text whose characters have these indexes; runs of indexes become anchors."""
         begin = 0
-        broken = (
-            () if isinstance(at, range) else (n for n in range(1, len(text)) if at[n] != at[n - 1] + 1 or not at[n])
-        )
+        broken: list[int] = []
+        if text and not isinstance(at, range) and at[: len(text)] != list(range(at[0], at[0] + len(text))):
+            broken = [n for n in range(1, len(text)) if at[n] != at[n - 1] + 1 or not at[n]]
         for end in (*broken, len(text)):
             if end > begin and at[begin] >= 0:
                 self._anchors.append(self._anchor(begin, end, page, at[begin]))
@@ -732,15 +761,23 @@ class _Writer:
             self._length += len(text)
 
 
+def _fact(file: pypdfium2.PdfDocument, key: str) -> str:
+    """What the file says of itself; "" where it says nothing. It may hold halves of characters."""
+    name = key.encode("ascii") + b"\0"
+    size = pdfium.FPDF_GetMetaText(file.raw, name, None, 0)
+    buffer = ctypes.create_string_buffer(size)
+    pdfium.FPDF_GetMetaText(file.raw, name, buffer, size)
+    return buffer.raw[:-2].decode("utf-16-le", errors="replace")
+
+
 def _metadata(file: pypdfium2.PdfDocument) -> dict[str, str]:
-    raw: dict[str, Any] = file.get_metadata_dict(skip_empty=True)
     about: dict[str, str] = {}
-    title, author = (" ".join(str(raw.get(key, "")).split()) for key in ("Title", "Author"))
+    title, author = (" ".join(_fact(file, key).split()) for key in ("Title", "Author"))
     if title and not _NO_TITLE.fullmatch(title):
         about["title"] = title
     if author and author.strip("()").lower() not in ("anonymous", "unknown", "unspecified"):
         about["author"] = author
     for key, name in (("created", "CreationDate"), ("modified", "ModDate")):
-        if (found := _DATE.match(str(raw.get(name, "")))) and found[2] and found[3]:
+        if (found := _DATE.match(_fact(file, name))) and found[2] and found[3]:
             about[key] = f"{found[1]}-{found[2]}-{found[3]}"
     return about

@@ -5,6 +5,7 @@ Coordinates are in points on the page as it is shown, x from its left and y from
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,7 +13,7 @@ from statistics import fmean
 from typing import TypeAlias
 
 THICKEST = 4.0  # points: what is wider both ways is no line
-_SHORTEST = 6.0
+SHORTEST = 6.0  # points: what is shorter both ways is no line either
 _TOUCHING = 3.0
 _SAME = 4.5  # lines this near each other are one border: double lines, cells with a box each
 _MOST_CELLS = 5000
@@ -32,9 +33,6 @@ class _Stroke:
     start: float
     end: float
 
-    def covers(self, place: float, slack: float = 0.0) -> bool:
-        return self.start - slack <= place <= self.end + slack
-
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
@@ -50,8 +48,8 @@ class Ruled:
 
     def place(self, x: float, y: float) -> tuple[int, int]:
         """Row and column of the cell at a point; the nearest one's where the point lies outside."""
-        row = sum(y > border for border in self.ys[1:-1])
-        column = sum(x > border for border in self.xs[1:-1])
+        row = bisect_left(self.ys, y, 1, len(self.ys) - 1) - 1
+        column = bisect_left(self.xs, x, 1, len(self.xs) - 1) - 1
         return row, column
 
     def borders(self, y: float) -> list[float]:
@@ -65,9 +63,9 @@ def grids(rules: Iterable[Rule]) -> tuple[list[Ruled], list[Rule]]:
     across: list[_Stroke] = []
     down: list[_Stroke] = []
     for x0, top, x1, bottom in rules:
-        if x1 - x0 >= max(_SHORTEST, bottom - top):
+        if x1 - x0 >= max(SHORTEST, bottom - top):
             across.append(_Stroke((top + bottom) / 2, x0, x1))
-        elif bottom - top >= _SHORTEST:
+        elif bottom - top >= SHORTEST:
             down.append(_Stroke((x0 + x1) / 2, top, bottom))
     across, down = _merged(across), _merged(down)
     found: list[Ruled] = []
@@ -107,7 +105,10 @@ def _clusters(lines: Iterable[_Stroke], near: float) -> list[list[_Stroke]]:
 
 
 def _touch(across: _Stroke, down: _Stroke) -> bool:
-    return across.covers(down.at, _TOUCHING) and down.covers(across.at, _TOUCHING)
+    return (
+        across.start - _TOUCHING <= down.at <= across.end + _TOUCHING
+        and down.start - _TOUCHING <= across.at <= down.end + _TOUCHING
+    )
 
 
 def _groups(across: Sequence[_Stroke], down: Sequence[_Stroke]) -> list[tuple[list[_Stroke], list[_Stroke]]]:
@@ -158,7 +159,7 @@ def _positions(places: Iterable[float], lines: Sequence[_Stroke]) -> list[float]
 
 
 def _is_border(lines: Iterable[_Stroke], at: float, along: float) -> bool:
-    return any(abs(line.at - at) <= _SAME and line.covers(along) for line in lines)
+    return any(abs(line.at - at) <= _SAME and line.start <= along <= line.end for line in lines)
 
 
 def _merge(numbers: list[list[int]], one: int, other: int) -> None:
