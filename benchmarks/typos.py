@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from bot.embed import load_encoder
 from bot.evaluation.datasets import Dataset, Question, read_dataset
 from bot.evaluation.opening import open_bot
 from bot.index import Index
-from bot.lexical import STOP_WORDS, stem
+from bot.lexical import STOP_WORDS
 from bot.query import Query
 from bot.retrieve import retrieve
 from bot.spelling import Speller, apply, vocabulary
@@ -84,11 +84,7 @@ def speller_of(index: Index) -> Speller:
     documents = index.documents.values()
     names = {document.title for document in documents}
     names |= {heading for document in documents for section in document.sections for heading in section.headings}
-    return Speller(vocabulary([*(document.text for document in documents), *names]), names, together_in(index))
-
-
-def together_in(index: Index) -> Callable[[str, str], bool]:
-    return lambda first, second: bool(index.lexical._pairs.known([f"{stem(first)} {stem(second)}"]))
+    return Speller(vocabulary([*(document.text for document in documents), *names]), names, index.lexical.together)
 
 
 def corrected(speller: Speller, text: str) -> str:
@@ -160,7 +156,7 @@ def found(bot: Bot, text: str) -> Sequence[tuple[str, float]]:
 
 def _best(bot: Bot, text: str) -> Iterator[tuple[str, float]]:
     seen = set()
-    for hit in retrieve(Query(text, text), bot.index, bot.encoder, bot.config, K, Timings()):
+    for hit in retrieve(Query.plain(text), bot.index, bot.encoder, bot.config, K, Timings()):
         if hit.document not in seen:
             seen.add(hit.document)
             yield hit.document, hit.score

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,7 @@ from bot.index import Index
 from bot.query import Change
 from bot.retrieve import Hit, Hits
 from bot.texts import Notice
+from bot.triage import Reading, Triage
 
 if TYPE_CHECKING:
     from bot.loaders.pdf import Box
@@ -121,7 +122,7 @@ class Suggestion:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a reader is shown. confidence: calibrated probability, 0 to 1, that the first quote answers.
-    suggestions: only where there is no quote."""
+    suggestions: only where there is no quote. triage: what the rules for emergencies and personal questions say."""
 
     question: str
     searched_for: str
@@ -132,6 +133,7 @@ class Answer:
     quotes: tuple[Quote, ...]
     suggestions: tuple[Suggestion, ...]
     timings_ms: Mapping[str, float]
+    triage: Triage | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON; docs/interfaces.md describes it."""
@@ -140,6 +142,7 @@ class Answer:
             "searched_for": self.searched_for,
             "changes": [change.to_dict() for change in self.changes],
             "outcome": self.outcome,
+            "triage": self.triage.to_dict() if self.triage else None,
             "confidence": self.confidence,
             "notices": [notice.to_dict() for notice in self.notices],
             "quotes": [quote.to_dict() for quote in self.quotes],
@@ -189,6 +192,36 @@ def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
     }
     notices = tuple(texts.notice(id, config) for id, holds in ids.items() if holds)
     return _answer(hits, "answered", confidences[sure[0].rank - 1], notices, quotes=quotes)
+
+
+def emergency(question: str, found: Triage, config: Config) -> Answer:
+    """The card of a live emergency, and nothing beside it."""
+    return _without_search(question, "emergency", (texts.notice(found.card or "", config),), found)
+
+
+def turn(question: str, found: Triage, config: Config, languages: Sequence[str]) -> Answer:
+    """The fixed text for a turn that is no question. languages: those of the documents."""
+    said = texts.notice(found.card or "", config, languages=", ".join(languages))
+    return _without_search(question, "not_found", (said,), found)
+
+
+def with_reading(found: Answer, reading: Reading, config: Config) -> Answer:
+    """The answer with the cards and notices that go before it."""
+    first = reading.emergency or reading.about
+    ids = [one.card for one in (first, reading.personal) if one and one.card]
+    if reading.personal and reading.asks_dose and found.quotes:
+        ids.append("personal_dose")
+    notices = tuple(texts.notice(id, config) for id in dict.fromkeys(ids))
+    return replace(
+        found,
+        outcome="emergency" if reading.emergency else found.outcome,
+        notices=(*notices, *found.notices),
+        triage=reading.emergency or reading.personal or reading.about,
+    )
+
+
+def _without_search(question: str, outcome: Outcome, notices: tuple[Notice, ...], found: Triage) -> Answer:
+    return Answer(question, question.strip(), (), outcome, 0.0, notices, (), (), {}, found)
 
 
 def _answer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -18,10 +19,13 @@ from bot.corpus import read_corpus
 from bot.documents import Document
 from bot.embed import Encoder, load_encoder
 from bot.errors import IndexUnusable, UsageError
+from bot.glossary import Glossary
 from bot.index import Index
-from bot.query import understand
+from bot.query import Knowledge, Query, check, understand
 from bot.retrieve import Hits, retrieve
+from bot.spelling import Speller, apply
 from bot.timings import Timings
+from bot.triage import Reading, read
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +39,10 @@ class Bot:
     def __init__(self, index: Index, encoder: Encoder, config: Config) -> None:
         """Raises IndexStale if the index was made by another model or with other settings."""
         index.check_made_by(encoder, config)
-        self.index = index
         self.encoder = encoder
         self.config = config
+        self._glossary = Glossary.load(Path(config.query.glossary) if config.query.glossary else None)
+        self._current = (index, self._knowledge(index))
         self._folder: Path | None = None
         self._moved_to: Path | None = None
         self._seen: str | None = None
@@ -67,6 +72,11 @@ class Bot:
         read = read_corpus(corpus, config.corpus)
         return cls(Index.build(read, Path(corpus), encoder, config), encoder, config)
 
+    @property
+    def index(self) -> Index:
+        """The one that answers come from now."""
+        return self._current[0]
+
     def refresh(self) -> bool:
         """Goes over to the index that is in use on disk now, if it is another one; whether it did.
 
@@ -88,27 +98,43 @@ class Bot:
                     self._seen = found
                     log.error(_NOT_USED, error.problem, error.remedy)
                 return False
-            self.index, self._seen = newer, found
+            self._current, self._seen = (newer, self._knowledge(newer)), found
         log.info("answers come from generation %s of the index now", newer.generation)
         return True
 
-    def ask(self, question: str, history: Sequence[str] = ()) -> Answer:
+    def ask(self, question: str, history: Sequence[str] = (), *, own_words: bool = False) -> Answer:
         """The answer to `question`, the earlier questions of the conversation being `history`, oldest first.
 
-        Raises QuestionError for a question that cannot be asked, IndexStale if the documents changed.
+        An emergency comes before everything else: it is answered whatever is wrong with the question's length or
+        the index. With `own_words` the question is searched as it is. Raises QuestionError for a question that cannot
+        be asked, IndexStale if the documents changed.
         """
-        index = self.index
-        hits = self._find(index, question, history, self.config.ranking.candidates)
-        return answers.answer(hits, index, self.encoder, self.config, shipped(), date.today())
+        index, knowledge = self._current
+        reading = self._read(question, history, knowledge)
+        if reading.emergency and reading.emergency.level == "immediate":
+            return answers.emergency(question, reading.emergency, self.config)
+        check(question, history, self.config)
+        if reading.turn:
+            return answers.turn(question, reading.turn, self.config, _languages(index))
+        try:
+            hits = self._find(index, knowledge, question, history, self.config.ranking.candidates, own_words)
+            found = answers.answer(hits, index, self.encoder, self.config, shipped(), date.today())
+        except IndexUnusable as error:
+            if not reading.emergency:
+                raise
+            log.error("%s. To fix: %s", error.problem, error.remedy)
+            return answers.emergency(question, reading.emergency, self.config)
+        return answers.with_reading(found, reading, self.config)
 
-    def search(self, query: str, k: int = 10, *, history: Sequence[str] = ()) -> Hits:
-        """The best `k` passages with all their scores, best first; never refuses. `history` as in `ask`.
+    def search(self, query: str, k: int = 10, *, history: Sequence[str] = (), own_words: bool = False) -> Hits:
+        """The best `k` passages with all their scores, best first; never refuses. The rest as in `ask`.
 
         Raises QuestionError, or UsageError if `k` is not between 1 and 1000.
         """
         if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= 1000:
             raise UsageError(f"k is {k!r}", remedy="Give a whole number from 1 to 1000.")
-        return self._find(self.index, query, history, k)
+        check(query, history, self.config)
+        return self._find(*self._current, query, history, k, own_words)
 
     def documents(self) -> Iterable[Document]:
         """Every document of the index, in the corpus's order."""
@@ -126,11 +152,44 @@ class Bot:
             return False
         return not self.config.corpus.verify_sources or index.is_current(held)
 
-    def _find(self, index: Index, question: str, history: Sequence[str], k: int) -> Hits:
+    def accepts(self, question: object, history: object) -> None:
+        """Raises QuestionError as `ask` would, without asking."""
+        if not (isinstance(question, str) and read(question).emergency):
+            check(question, history, self.config)
+
+    def _read(self, question: str, history: Sequence[str], knowledge: Knowledge) -> Reading:
+        """What the rules say of the question as it was typed or, if that calls for no card, of it spelt rightly."""
+        if not isinstance(question, str) or not all(isinstance(earlier, str) for earlier in history):
+            return Reading()  # `check` says what is wrong with it
+        reading = read(question, history)
+        if not reading.emergency and len(question) <= self.config.answer.max_question_chars:
+            corrected = apply(question, knowledge.speller.corrections(question))
+            if corrected != question and (again := read(corrected, history)).emergency:
+                return again
+        return reading
+
+    def _find(
+        self, index: Index, knowledge: Knowledge, question: str, history: Sequence[str], k: int, own_words: bool
+    ) -> Hits:
         timings = Timings()
+
+        def topics(earlier: str) -> Sequence[str]:
+            hits = retrieve(Query.plain(earlier), index, self.encoder, self.config, 1, timings)
+            return [name for hit in hits for name in (*reversed(hit.section), hit.title)]
+
         with timings.of("query"):
-            query = understand(question, history, self.config)
+            query = understand(question, history, knowledge, topics, own_words=own_words)
         return retrieve(query, index, self.encoder, self.config, k, timings)
+
+    def _knowledge(self, index: Index) -> Knowledge:
+        speller = Speller(index.vocabulary, index.names, index.lexical.together)
+        return Knowledge(speller, self._glossary, index.lexical.holds)
+
+
+def _languages(index: Index) -> tuple[str, ...]:
+    """The languages of the documents, as their files name them, the most frequent first."""
+    named = Counter(tag.split("-")[0] for d in index.documents.values() if (tag := d.metadata.get("language")))
+    return tuple(language for language, _ in named.most_common())
 
 
 _NOT_USED = "the new index is not used, answers go on from the one before: %s. To fix: %s"

@@ -68,7 +68,7 @@ def features(hits: Hits, index: Index, encoder: Encoder, most: int) -> list[dict
     unnamed: 1 if the question has a pronoun for what it is about ("it", "this"): such a question is less near to
     the passage that answers it than one that names its subject.
     """
-    question = hits.query.searched_for
+    question = hits.query.completed
     weights = index.lexical.weights(hits.terms)
     unusual = _unusual(question, encoder)
     unnamed = float(_PRONOUN.search(question) is not None)

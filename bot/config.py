@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import ConfigError
+from bot.regions import regions
 
 ENVIRONMENT_PREFIX = "PLAINQUOTE_"
 MOST_WRONG = (1, 2, 5, 10, 20)
@@ -34,6 +35,19 @@ class Clinic:
     name: str = "the clinic"
     phone: str = ""
     hours: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Whom the cards for emergencies say to call: the lines of `region`, as ``bot/rules/regions.toml`` has them, each
+    of which can be replaced. Another region needs an `emergency` number of its own; other lines fall back to it."""
+
+    region: str = "US"
+    emergency: str = ""
+    crisis: str = ""
+    poison: str = ""
+    abuse: str = ""
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,13 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """`glossary`: the file of the clinic's own words for what patients say; empty: the one that is shipped."""
+
+    glossary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answering:
     """At most `quotes` quotes. `most_wrong`: of 100 questions that the documents don't answer, so many may get
     quotes: 1, 2, 5, 10 or 20; the fewer, the more good questions are refused too. `answer_above`: a threshold of
@@ -108,14 +129,21 @@ class Web:
 @dataclass(frozen=True, slots=True)
 class Config:
     clinic: Clinic = field(default_factory=Clinic)
+    numbers: Numbers = field(default_factory=Numbers)
     corpus: CorpusRules = field(default_factory=CorpusRules)
     passages: PassageSize = field(default_factory=PassageSize)
     model: ModelChoice = field(default_factory=ModelChoice)
     ranking: Ranking = field(default_factory=Ranking)
+    query: Asking = field(default_factory=Asking)
     answer: Answering = field(default_factory=Answering)
     web: Web = field(default_factory=Web)
 
     def __post_init__(self) -> None:
+        _require(
+            self.numbers.region in regions() or bool(self.numbers.emergency),
+            "[numbers] region",
+            f"one of {', '.join(regions())}, or give an emergency number of your own",
+        )
         _require(self.corpus.max_file_mb >= 1, "[corpus] max_file_mb", "1 or more")
         _require(self.corpus.max_seconds >= 1, "[corpus] max_seconds", "1 or more")
         _require(self.corpus.max_memory_mb >= 256, "[corpus] max_memory_mb", "256 or more")

@@ -28,6 +28,7 @@ from bot.embed import Encoder
 from bot.errors import CorpusError, IndexCorrupt, IndexStale, IndexTooNew, IndexUnusable, UsageError
 from bot.lexical import Lexical
 from bot.passages import Passage, cut, indexed_texts
+from bot.spelling import vocabulary
 
 if TYPE_CHECKING:
     from bot.loaders.pdf import Box
@@ -103,6 +104,7 @@ class Index:
     `sentence_vectors`: (sentences, d) float16, those of each passage in order, passage after passage.
     `keys`: SHA-256 of what a passage's vectors depend on; two passages with the same key have the same ones.
     `corpus`: the folder that was read, to check that a source is still as it was; None if there is none.
+    `vocabulary`: the words of all texts, titles and headings, folded, with their counts.
     `background`: the mean cosine of common health questions with the passage nearest to each, and likewise with
     the nearest sentence: what a match of the right field but the wrong subject is worth in this index.
     """
@@ -119,6 +121,7 @@ class Index:
     model: Mapping[str, Any]
     fingerprint: str
     background: tuple[float, float]
+    vocabulary: Mapping[str, int]
     generation: str | None = field(default=None)
 
     def __post_init__(self) -> None:
@@ -177,6 +180,9 @@ class Index:
             model=describe(encoder),
             fingerprint=config.fingerprint(),
             background=_background(vectors, sentence_vectors, encoder),
+            vocabulary=vocabulary(
+                text for document in documents.values() for text in (document.text, *_names(document))
+            ),
         )
 
     @classmethod
@@ -256,6 +262,7 @@ class Index:
         faiss.write_index(self.vectors, str(new / "vectors.faiss"))
         np.save(new / "sentences.npy", self.sentence_vectors, allow_pickle=False)
         self.lexical.save(new / "bm25")
+        (new / "vocabulary.json").write_text(json.dumps(self.vocabulary, sort_keys=True), encoding="utf-8")
         corpus = os.path.relpath(self.corpus.resolve(), folder.resolve()) if self.corpus else None
         return {
             "model": self.model,
@@ -292,6 +299,7 @@ class Index:
                 model=manifest["model"],
                 fingerprint=manifest["fingerprint"],
                 background=(manifest["background"][0], manifest["background"][1]),
+                vocabulary=json.loads((here / "vocabulary.json").read_text(encoding="utf-8")),
                 generation=generation.id,
             )
         except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
@@ -314,16 +322,16 @@ class Index:
 
     # Searching
 
-    def search(self, vector: np.ndarray, terms: Sequence[str], k: int) -> Candidates:
-        """The best `k` passages by cosine together with the best `k` by BM25 over 0.
+    def search(self, vector: np.ndarray, words: np.ndarray, k: int, rows: np.ndarray | None = None) -> Candidates:
+        """The best `k` passages by cosine together with the best `k` by BM25 over 0; with `rows`, these instead.
 
-        vector: (d,) float32, unit length. terms: the question's, in order, from `bot.lexical`. Equal scores are
-        ordered by row, so the same question finds the same passages in the same order.
+        vector: (d,) float32, unit length. words: the BM25 score of every passage, from `lexical`. rows: int64,
+        ascending. Equal scores are ordered by row, so the same question finds the same passages in the same order.
         """
-        words = self.lexical.scores(terms)
         nearest = self._nearest(vector, k)
         matching = _best(words, k)
-        rows = np.union1d(nearest, matching)
+        if rows is None:
+            rows = np.union1d(nearest, matching)
         return Candidates(
             rows=rows,
             dense=self._cosines(vector, rows),
@@ -368,6 +376,11 @@ class Index:
         return np.round(cosines, _DECIMALS)
 
     # Documents
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The titles and headings of all documents, each once."""
+        return tuple(dict.fromkeys(name for document in self.documents.values() for name in _names(document)))
 
     def document(self, id: str) -> Document:
         """The document with this id. Raises UsageError if there is none."""
@@ -438,6 +451,12 @@ def _cuts(
             yield from zip(passages, indexed_texts(document, passages, encoder, config.passages), strict=True)
         else:
             yield from cut(document, encoder, config.passages)
+
+
+def _names(document: Document) -> Iterator[str]:
+    yield document.title
+    for section in document.sections:
+        yield from section.headings[-1:]
 
 
 def _renamed(removed: Iterable[Document], added: Iterable[Document]) -> tuple[tuple[str, str], ...]:
@@ -522,9 +541,9 @@ def _best(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def _ranks(rows: np.ndarray, ranking: np.ndarray) -> np.ndarray:
-    ranks = np.zeros(len(rows), dtype=np.int64)
-    ranks[np.searchsorted(rows, ranking)] = np.arange(1, len(ranking) + 1)
-    return ranks
+    """The place of each of `rows` in a ranking, from 1; 0 for one that is not in it."""
+    place = {int(row): rank for rank, row in enumerate(ranking, start=1)}
+    return np.array([place.get(int(row), 0) for row in rows], dtype=np.int64)
 
 
 def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

@@ -104,6 +104,18 @@ class Lexical:
         """The distinct terms of `query` that some passage holds, sorted."""
         return self._words.known(query)
 
+    def holds(self, text: str) -> bool:
+        """Whether `text` has content words, and passages have each of them and each two that are neighbours."""
+        wanted = terms(text)
+        pairs = _pairs(wanted)
+        return bool(wanted) and all(
+            len(part.known(these)) == len(set(these)) for part, these in ((self._words, wanted), (self._pairs, pairs))
+        )
+
+    def together(self, first: str, second: str) -> bool:
+        """Whether two content words are neighbours in some passage."""
+        return bool(self._pairs.known(_pairs([*terms(first), *terms(second)])))
+
     def idf(self, term: str) -> float:
         """Inverse document frequency; a term in no passage has the highest, ``ln(1 + 2N + 1)``."""
         return self._words.idf(term)

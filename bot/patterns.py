@@ -1,8 +1,9 @@
 """Phrases found in a text as people type it: misspelt, in capitals, in leetspeak, with words between.
 
-A phrase is written as ``{cannot} ... breathe|breath``: words, alternatives, named lists of phrases in braces, ``...``
-for up to four other words, and ``?`` after what may be missing. All phrases together are one trie, and a text is read
-once from left to right by a chart parser over it, so the time grows with the length of the text and with nothing else.
+A phrase is written as ``{cannot} ... breathe|take_a_breath``: words, alternatives (``_`` joins the words of one), named
+lists of phrases in braces, ``...`` for up to four other words, and ``?`` after what may be missing. All phrases together
+are one trie, and a text is read once from left to right by a chart parser over it, so the time grows with the length of
+the text and with nothing else.
 """
 
 from __future__ import annotations
@@ -77,18 +78,20 @@ class Spelling:
         self._real = real
         self._drawn_out = {_RUN.sub(r"\1", word): word for word in sorted({*self._known, *self._written}, reverse=True)}
         self._near: dict[str, list[str]] = {}
-        self._sounds: dict[str, str] = {}
+        self._sounds: dict[str, list[str]] = {}
         for word in sorted(self._known):
             if len(word) >= _SHORTEST_MISSPELT:
                 for part in (word, *_deletions(word)):
                     self._near.setdefault(part, []).append(word)
-                self._sounds.setdefault(_sound(word), word)
+                self._sounds.setdefault(_sound(word), []).append(word)
 
     def knows(self, word: str) -> bool:
         return word in self._known or word in self._written
 
     def read(self, typed: str) -> tuple[str, ...]:
-        """The words for one typed in lower case, without apostrophes."""
+        """The words for one typed in lower case."""
+        if not typed.isalnum() and (bare := _APOSTROPHE.sub("", typed)) != typed:
+            return self._written.get(_APOSTROPHE.sub("'", typed)) or self.read(bare)
         if found := self._exactly(typed):
             return found
         if not typed.isalpha() and not typed.isdecimal():
@@ -117,10 +120,17 @@ class Spelling:
         near = [
             word for part in (typed, *_deletions(typed)) for word in self._near.get(part, ()) if _alike(typed, word)
         ]
-        if near:
-            return (min(near, key=lambda word: (word[0] != typed[0], abs(len(word) - len(typed)), word)),)
-        alike = self._sounds.get(_sound(typed))
-        return (alike,) if alike and alike[0] == typed[0] and abs(len(alike) - len(typed)) < 3 else ()
+        if not near:
+            near = [
+                word for word in self._sounds.get(_sound(typed), ()) if word[0] == typed[0] and _edits(typed, word) < 3
+            ]
+        bare = _RUN.sub(r"\1", typed)
+        best = min(
+            near,
+            key=lambda word: (_RUN.sub(r"\1", word) != bare, word[0] != typed[0], _edits(typed, word), word),
+            default="",
+        )
+        return (best,) if best else ()
 
     def _joined(self, typed: str) -> tuple[str, ...]:
         for at in range(_SHORTEST_PART, len(typed) - _SHORTEST_PART + 1):
@@ -143,6 +153,16 @@ def _alike(typed: str, word: str) -> bool:
         start += 1
     a, b = typed[start:], word[start:]
     return a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
+
+
+def _edits(a: str, b: str) -> int:
+    """Levenshtein's distance."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        before, row[0] = row[0], i
+        for j, y in enumerate(b, start=1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
+    return row[-1]
 
 
 _SOUNDS = [
@@ -210,7 +230,7 @@ class Phrases:
     def _kept(self, spelling: Spelling, typed: str) -> tuple[str, ...]:
         if typed == _ANYTHING or typed.startswith("{"):
             return (typed,)
-        read = spelling.read(_APOSTROPHE.sub("", typed.casefold()))
+        read = (word for part in typed.split("_") for word in spelling.read(part.casefold()))
         return tuple(word for word in read if word not in self._fillers)
 
     def _add(self, name: str, elements: Sequence[_Element], made: dict[tuple[int, _Element], int]) -> None:
@@ -313,7 +333,7 @@ def _pieces(text: str) -> Iterator[Piece]:
         exact = len(plain) == len(raw)
         for piece in _PIECE.finditer(plain):
             place = (start + piece.start(), start + piece.end()) if exact else (start, end)
-            yield _APOSTROPHE.sub("", piece.group()), *place
+            yield piece.group(), *place
 
 
 def _plain(text: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.config import Config
 from bot.errors import QuestionError
+from bot.followup import Topics, complete
+from bot.glossary import Glossary
+from bot.spelling import Speller, apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +29,70 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What was asked, and what is searched for it."""
+    """What was asked, and what is searched for it.
+
+    text: the question, its spelling corrected. context: words of earlier questions or of what was quoted for them,
+    which it refers to. completed: the text with them. expansion: other words for what it says, from the glossary.
+    searched_for: all of it, as a reader is shown it.
+    """
 
     question: str
     searched_for: str
+    text: str
+    completed: str
+    context: str = ""
+    expansion: str = ""
     changes: tuple[Change, ...] = ()
 
+    @classmethod
+    def plain(cls, question: str) -> Query:
+        """The question in its own words."""
+        asked = question.strip()
+        return cls(question, asked, asked, asked)
 
-def understand(question: str, history: Sequence[str], config: Config) -> Query:
-    """The query for `question`; `history` holds the earlier questions of the conversation, oldest first.
 
-    White space around the question is dropped; nothing else is changed so far, whatever the history.
-    Raises QuestionError if the question is not text, has no letter or digit, or is longer than
-    ``[answer] max_question_chars``, or if `history` is not a list of texts.
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What questions to one index are understood with. holds: whether the documents have all words of a text."""
+
+    speller: Speller
+    glossary: Glossary
+    holds: Callable[[str], bool]
+
+
+def understand(
+    question: str, history: Sequence[str], knowledge: Knowledge, topics: Topics, *, own_words: bool = False
+) -> Query:
+    """The query for `question`, which passed `check`; `history` holds the earlier questions, oldest first.
+
+    The spelling is corrected, then what a follow-up leans on is added, then what the glossary has; with `own_words`
+    nothing is. topics: title and headings of what was quoted for an earlier question.
     """
+    asked = question.strip()
+    if own_words:
+        return Query.plain(question)
+    corrections = knowledge.speller.corrections(asked)
+    text = apply(asked, corrections)
+    changes = [Change("spelling", one.before, one.after) for one in corrections]
+    completed, context = text, ""
+    if completion := complete(text, history, topics):
+        completed, context = completion.text, completion.context
+        changes.append(Change("follow_up", text, completed))
+    expansions = knowledge.glossary.expansions(text, knowledge.holds)
+    changes += [Change("synonym", one.before, one.after) for one in expansions]
+    expansion = ", ".join(dict.fromkeys(one.after for one in expansions))
+    shown = f"{completed} [{expansion}]" if expansion else completed
+    return Query(question, shown, text, completed, context, expansion, tuple(changes))
+
+
+def check(question: object, history: object, config: Config) -> None:
+    """Raises QuestionError if the question is not text, has no letter or digit, or is longer than
+    ``[answer] max_question_chars``, or if `history` is not a list of texts."""
     if not isinstance(question, str) or not _is_text(question):
         raise QuestionError(
             "the question is not text", remedy="Give it as valid Unicode text.", text_id="question_not_text"
         )
-    if isinstance(history, str) or not all(isinstance(earlier, str) for earlier in history):
+    if not isinstance(history, list | tuple) or not all(isinstance(earlier, str) for earlier in history):
         raise QuestionError(
             "the history is not a list of questions",
             remedy="Give a list of texts, oldest first.",
@@ -58,7 +106,6 @@ def understand(question: str, history: Sequence[str], config: Config) -> Query:
             remedy=f"Ask in at most {config.answer.max_question_chars} characters.",
             text_id="question_too_long",
         )
-    return Query(question, question.strip())
 
 
 def _is_text(text: str) -> bool:

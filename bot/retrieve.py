@@ -18,6 +18,11 @@ from bot.query import Query
 from bot.timings import Timings
 
 
+CONTEXT_WEIGHT = 1.0
+CONTEXT_PLACES = 10
+EXPANSION_WEIGHT = 0.3
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that was found, and why.
@@ -121,30 +126,78 @@ class Hits(Sequence[Hit]):
 
 
 def retrieve(query: Query, index: Index, encoder: Encoder, config: Config, k: int, timings: Timings) -> Hits:
-    """The best `k` passages, or fewer if there are not as many candidates. Never refuses."""
-    with timings.of("embed"):
-        vector = encoder.encode_query(query.searched_for)
+    """The best `k` passages, or fewer if there are not as many candidates. Never refuses.
+
+    What a follow-up refers to is a bonus: ``(S(question) + w · min(S(context), limit)) / (1 + w)``, S being the fused
+    score and `limit` that of the context's tenth best passage. Without the limit, what answered the question before
+    would be found again. The hits carry the cosines and words of question and context as one text.
+    """
+    most = max(k, config.ranking.candidates)
+    context = query.context if terms(query.text) else ""  # "why?" says nothing without it
+    alone = _ask(
+        query.text if context or not query.context else query.completed, query.expansion, index, encoder, timings
+    )
     with timings.of("search"):
-        words = tuple(terms(query.searched_for))
-        candidates = index.search(vector, words, max(k, config.ranking.candidates))
-        scores = fuse(candidates, len(index.lexical.known(words)), config)
-        order = np.lexsort((candidates.rows, -scores))[:k]
-        found = tuple(
-            Hit(
-                rank=rank,
-                row=int(candidates.rows[at]),
-                passage=(passage := index.passages[candidates.rows[at]]),
-                origin=index.documents[passage.document],
-                score=float(scores[at]),
-                dense=float(candidates.dense[at]),
-                sentence=float(candidates.sentence[at]),
-                lexical=round(float(candidates.lexical[at]), 6),
-                dense_rank=int(candidates.dense_rank[at]) or None,
-                lexical_rank=int(candidates.lexical_rank[at]) or None,
+        candidates = index.search(alone.vector, alone.words, most)
+        scores = fuse(candidates, alone.known_terms, config)
+    whole = alone
+    if context:
+        about = _ask(context, "", index, encoder, timings)
+        whole = _ask(query.completed, query.expansion, index, encoder, timings)
+        with timings.of("search"):
+            found = index.search(about.vector, about.words, most)
+            best = np.sort(fuse(found, about.known_terms, config))
+            limit = best[-min(CONTEXT_PLACES, len(best))]
+            rows = np.union1d(candidates.rows, found.rows)
+            own, other = (
+                fuse(index.search(part.vector, part.words, most, rows), part.known_terms, config)
+                for part in (alone, about)
             )
-            for rank, at in enumerate(order, start=1)
+            scores = np.round((own + CONTEXT_WEIGHT * np.minimum(other, limit)) / (1 + CONTEXT_WEIGHT), 6)
+            candidates = index.search(whole.vector, whole.words, most, rows)
+    order = np.lexsort((candidates.rows, -scores))[:k]
+    hits = tuple(
+        Hit(
+            rank=rank,
+            row=int(candidates.rows[at]),
+            passage=(passage := index.passages[candidates.rows[at]]),
+            origin=index.documents[passage.document],
+            score=float(scores[at]),
+            dense=float(candidates.dense[at]),
+            sentence=float(candidates.sentence[at]),
+            lexical=round(float(candidates.lexical[at]), 6),
+            dense_rank=int(candidates.dense_rank[at]) or None,
+            lexical_rank=int(candidates.lexical_rank[at]) or None,
         )
-    return Hits(query, vector, words, found, timings)
+        for rank, at in enumerate(order, start=1)
+    )
+    return Hits(query, whole.vector, whole.terms, hits, timings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A text to search for. words: the BM25 score of every passage. known_terms: how many of its distinct terms the
+    index has."""
+
+    vector: np.ndarray
+    terms: tuple[str, ...]
+    words: np.ndarray
+    known_terms: int
+
+
+def _ask(text: str, expansion: str, index: Index, encoder: Encoder, timings: Timings) -> _Asked:
+    """`expansion`: other words for the same, which count less."""
+    own = tuple(terms(text))
+    with timings.of("embed"):
+        vector = encoder.encode_query(text)
+        if expansion:
+            vector = vector + EXPANSION_WEIGHT * encoder.encode_query(expansion)
+            vector = (vector / np.linalg.norm(vector)).astype(np.float32)
+    with timings.of("search"):
+        words = index.lexical.scores(own)
+        if more := [term for term in terms(expansion) if term not in own]:
+            words = words + np.float32(EXPANSION_WEIGHT) * index.lexical.scores(more)
+    return _Asked(vector, own, words, len(index.lexical.known(own)))
 
 
 def fuse(candidates: Candidates, known_terms: int, config: Config) -> np.ndarray:

@@ -24,22 +24,19 @@ SHORTEST = 4
 """Letters of a word that may be corrected."""
 LONG = 7
 """Letters from which on two errors may be mended, otherwise one."""
+MOST = 20
+"""Unknown words of a question that are looked at, so that a long one takes no longer."""
 MARGIN = 0.35
 """How much nearer than the next word the one that is taken must be."""
 DRUG_MARGIN = 0.6
 """The same between two drugs: mixing them up does the most harm."""
 COMPANY = 0.4
 """How much nearer a word is taken to be that stands beside the same neighbour in the documents."""
-FIRST_LETTER = 0.3
-"""How much more an error in the first letter counts: it is usually right."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _LATIN = re.compile(r"[a-z\u00df-\u017f']+")
-# An address, a dose ("5mg"), a code ("B12") or a compound with a number ("covid-19").
-_APART = re.compile(
-    r"\S*(?:://|@|www\.)\S*|\S+\.(?:com|org|net|edu|gov|info|io|uk|au|eu|ie|nz|ca)\b\S*|[^\s,;]*\d[^\s,;]*",
-    re.IGNORECASE,
-)
+# Part of an address, a dose ("5mg"), a code ("B12") or a compound with a number ("covid-19").
+_APART = re.compile(r"://|@|www\.|\w\.(?:com|org|net|edu|gov|info|io|uk|au|eu|ie|nz|ca)\b|\d", re.IGNORECASE)
 # Whoever spells the end of a term rightly has hardly made two errors before it: it is another term.
 _TERM_ENDINGS = re.compile(
     r"(?:algia|a?emia|itis|osis|pathy|penia|plasia|plegia|rrh?agia|tomy|tension|thyroidism|ectasia|sclerosis|trophy"
@@ -60,9 +57,12 @@ class Correction:
 
 def vocabulary(texts: Iterable[str]) -> dict[str, int]:
     """Every word of `texts`, folded, with the number of its occurrences: what a `Speller` is made from."""
-    counts: Counter[str] = Counter()
+    written: Counter[str] = Counter()
     for text in texts:
-        counts.update(_fold(word) for word in _WORD.findall(text))
+        written.update(_WORD.findall(text))
+    counts: Counter[str] = Counter()
+    for word, count in written.items():
+        counts[_fold(word)] += count
     return dict(counts)
 
 
@@ -96,7 +96,7 @@ class Speller:
         self._known = english.known
         self._counts = vocabulary
         self._drugs = english.drugs
-        self._rare = english.rare - vocabulary.keys()
+        self._chosen = english.chosen
         self._together = together
         handicaps = {
             word: _handicap(count, word in named or word in english.drugs, word in english.handicaps)
@@ -109,10 +109,11 @@ class Speller:
         """What to correct in `question`, in order and apart from each other; empty if nothing, or all in doubt."""
         words = list(_words(question))
         unknown = [word for word in words if not self._knows(word.folded)]
-        if len(unknown) > max(2, len(words) / 2):  # another language
+        of_weight = sum(len(word.folded) >= SHORTEST for word in words)
+        if len(unknown) > max(3, of_weight / 2):  # another language
             return []
         found: list[Correction] = []
-        for word in unknown:
+        for word in unknown[:MOST]:
             if found and word.start < found[-1].end:
                 continue
             correction = self._joined(word, words, question) or self._mended(word, words)
@@ -121,10 +122,17 @@ class Speller:
         return found
 
     def _knows(self, word: str) -> bool:
+        if len(word) < 3:  # the lists hold none
+            return True
         return any(form in self._counts or form in self._known for form in _base_forms(word))
 
     def _mended(self, word: _Word, words: Sequence[_Word]) -> Correction | None:
-        if len(word.folded) < SHORTEST or word.is_abbreviation or not _LATIN.fullmatch(word.folded):
+        if (
+            len(word.folded) < SHORTEST
+            or word.is_abbreviation
+            or "'" in word.folded
+            or not _LATIN.fullmatch(word.folded)
+        ):
             return None
         meant = self._nearest(word, words) or self._split(word.folded)
         return Correction(word.start, word.end, word.text, _in_case_of(word.text, meant)) if meant else None
@@ -136,7 +144,7 @@ class Speller:
         if not ranked:
             return None
         score, apart, best = ranked[0]
-        if apart > (_limit(word) if self._counts.get(best, 0) else min(1.0, _limit(word))) or best in self._rare:
+        if apart > self._limit(word, best):
             return None
         for other_score, _, other in ranked[1:]:
             if other_score - score >= DRUG_MARGIN:
@@ -158,6 +166,17 @@ class Speller:
                     nearest[near] = (round(apart + handicap, 6), apart, near)
         return sorted(nearest.values())
 
+    def _limit(self, word: _Word, best: str) -> float:
+        """The greatest distance at which `word` is corrected to `best`; below 0: it never is."""
+        held = best in self._counts
+        same_start = best[0] == word.folded[0]
+        if not held and not (best in self._chosen and same_start):
+            return -1.0
+        if word.is_name:
+            return 0.9 if held and len(word.folded) >= LONG else -1.0
+        strict = len(word.folded) < LONG or not held or not same_start
+        return 1.0 if strict or _TERM_ENDINGS.search(word.folded) else 1.4
+
     def _in_company(self, ranked: Sequence[_Ranked], word: _Word, words: Sequence[_Word]) -> list[_Ranked]:
         """`ranked` again, the words put forward that the documents hold beside a neighbour of `word`."""
         content = [other for other in words if other is word or other.folded not in STOP_WORDS]
@@ -171,12 +190,11 @@ class Speller:
         return sorted(again)
 
     def _split(self, word: str) -> str | None:
-        """The two words that were run together, if only one way to part them gives two words of the documents."""
-        if len(word) < 8 or self._ranked(word):
-            return None
-        ways = [(word[:at], word[at:]) for at in range(3, len(word) - 2)]
-        both = [way for way in ways if all(self._counts.get(part, 0) > 1 for part in way)]
-        return " ".join(both[0]) if len(both) == 1 else None
+        """The two words that were run together, if only one way to part them gives words that go together."""
+        ways = [(word[:at], word[at:]) for at in range(3, len(word) - 2)] if len(word) >= 8 else []
+        held = [way for way in ways if all(self._counts.get(part, 0) > 1 for part in way)]
+        usual = [way for way in held if not STOP_WORDS.isdisjoint(way) or self._together(*way)]
+        return " ".join(usual[0]) if len(usual) == 1 else None
 
     def _joined(self, word: _Word, words: Sequence[_Word], question: str) -> Correction | None:
         """The word of the documents that `word` and a neighbour are the halves of."""
@@ -208,7 +226,7 @@ class _Word:
 def _words(question: str) -> Iterator[_Word]:
     """The words that may be looked at. In a text without small letters, or with a capital to each word, capitals
     tell nothing."""
-    apart = [match.span() for match in _APART.finditer(question)]
+    apart = [part.span() for part in re.finditer(r"\S+", question) if _APART.search(part.group())]
     found = list(_WORD.finditer(question))
     long = [match.group() for match in found if len(match.group()) >= SHORTEST]
     shouted = question == question.upper()
@@ -218,7 +236,9 @@ def _words(question: str) -> Iterator[_Word]:
         if any(start < b and a < end for a, b in apart):
             continue
         text = match.group()
-        within = bool(re.search(r"[\w,;:)]['\"’”]?[ \t]+$", question[:start]))
+        if text[-2:].lower() in ("'s", "’s"):
+            text, end = text[:-2], end - 2
+        within = bool(re.search(r"[\w,;:)]['\"’”]?[ \t]+$", question[max(start - 4, 0) : start]))
         yield _Word(
             start,
             end,
@@ -230,8 +250,7 @@ def _words(question: str) -> Iterator[_Word]:
 
 
 def _fold(word: str) -> str:
-    folded = unicodedata.normalize("NFKC", word).casefold().replace("’", "'")
-    return folded.removesuffix("'s").removesuffix("'")
+    return unicodedata.normalize("NFKC", word).casefold().replace("’", "'").removesuffix("'s")
 
 
 def _base_forms(word: str) -> Iterator[str]:
@@ -268,13 +287,6 @@ def _in_case_of(text: str, word: str) -> str:
     return word[0].upper() + word[1:] if text[0].isupper() else word
 
 
-def _limit(word: _Word) -> float:
-    """The greatest distance at which `word` is corrected."""
-    if word.is_name or len(word.folded) < LONG or _TERM_ENDINGS.search(word.folded):
-        return 1.0
-    return 1.7
-
-
 def _opposite(one: str, other: str) -> bool:
     return one.replace("hyper", "hypo") == other.replace("hyper", "hypo")
 
@@ -293,11 +305,12 @@ def _handicap(count: int, named: bool, english: bool) -> float:
 
 @dataclass(frozen=True)
 class _English:
-    """known: all its words, folded. handicaps: of those that somebody may have meant."""
+    """known: all its words, folded. chosen: those that a word is corrected to where the documents don't hold them.
+    handicaps: of those that somebody may have meant."""
 
     known: frozenset[str]
     drugs: frozenset[str]
-    rare: frozenset[str]
+    chosen: frozenset[str]
     handicaps: Mapping[str, float]
     lexicon: _Lexicon
 
@@ -307,8 +320,10 @@ def _english() -> _English:
     """The word lists of ``bot/data``, read once a process."""
     lists = {path.stem: path.read_text(encoding="utf-8").split() for path in sorted(FOLDER.glob("*.txt"))}
     handicaps = {word: _ENGLISH[name] for name in _ENGLISH for word in lists[name] if len(word) >= SHORTEST}
+    drugs = frozenset(lists["drugs"])
+    chosen = drugs.union(lists["common"], lists["health"]).difference(lists["coarse"])
     known = frozenset().union(*lists.values())
-    return _English(known, frozenset(lists["drugs"]), frozenset(lists["rare"]), handicaps, _Lexicon(handicaps))
+    return _English(known, drugs, chosen, handicaps, _Lexicon(handicaps))
 
 
 _ENGLISH = {"rare": 1.0, "drugs": 0.7, "usual": 0.7, "health": 0.5, "common": 0.5}
@@ -330,8 +345,6 @@ class _Lexicon:
 
     def near(self, word: str, errors: int) -> Iterator[tuple[str, float]]:
         """Words that may be within so many errors of `word`, with their handicaps; some are not."""
-        if not self._words:
-            return
         (letters, lengths, starts), (wanted, length, start) = self._shapes, _shapes([word])
         close = np.abs(lengths - length) <= errors
         close &= np.bitwise_count(letters & ~wanted) <= errors
@@ -346,7 +359,7 @@ def _shapes(words: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     its first two letters (n, 2)."""
     text = np.frombuffer("\n".join([*words, ""]).encode("ascii", "replace"), dtype=np.uint8)
     ends = np.flatnonzero(text == ord("\n"))
-    begins = np.concatenate([[0], ends[:-1] + 1])
+    begins = np.concatenate([[0], ends + 1])[:-1].astype(np.int64)
     lengths = ends - begins
     letter = text.astype(np.int64) - ord("a")
     plain = (letter >= 0) & (letter < 26)
@@ -377,7 +390,7 @@ def distance(word: str, meant: str, limit: float) -> float:
         for j in range(1, len(meant) + 1):
             b = meant[j - 1]
             cost = min(
-                last[j - 1] + _swapped(a, b) + (FIRST_LETTER if i == j == 1 and a != b else 0.0),
+                last[j - 1] + _swapped(a, b) + (0.3 if i == j == 1 and a != b else 0.0),
                 last[j] + _missed(word, i - 1),
                 row[-1] + _missed(meant, j - 1),
             )
@@ -397,7 +410,7 @@ def distance(word: str, meant: str, limit: float) -> float:
 def _missed(word: str, at: int) -> float:
     """For a letter that one of both words has and the other has not."""
     if at == 0:
-        return 0.9 + FIRST_LETTER
+        return 1.3 if word[0] in "aeiou" else 1.0  # a vowel may be a prefix: "atypical", "omental"
     return 0.5 if word[at] == word[at - 1] else 0.9
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bot.config import Config
+from bot.regions import lines
 
 FOLDER = Path(__file__).parent / "texts"
 
@@ -47,15 +48,18 @@ def catalogue(language: str = "en") -> Mapping[str, Entry]:
     return MappingProxyType(entries)
 
 
-def notice(id: str, config: Config) -> Notice:
-    """The text `id`, its placeholders filled from `config` and from nothing else."""
-    entry = catalogue()[id]
+def notice(id: str, config: Config, *, languages: str = "") -> Notice:
+    """The text `id`, its placeholders filled from `config`, the region's numbers and the documents' languages, and
+    from nothing else."""
+    entry, numbers = catalogue()[id], config.numbers
     text = entry.text.format_map(
         {
             "clinic": config.clinic.name,
             "phone": config.clinic.phone,
             "hours": config.clinic.hours,
             "max_question_chars": config.answer.max_question_chars,
+            "languages": languages,
+            **lines(numbers.region, {name: number for name, number in asdict(numbers).items() if name != "region"}),
         }
     )
     return Notice(entry.id, entry.version, text)

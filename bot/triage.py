@@ -27,11 +27,12 @@ NEAR = 12
 """Words within which the parts of a rule must stand together, unless it says otherwise."""
 
 _DENIED_WITHIN = 3  # words from the denial to what is denied
+_DENIED_LIST_WITHIN = 8  # where it goes on with "or"
 _ASKED_WITHIN = 2
 _PAST_WITHIN = 16
 _MOST_REMEMBERED = 3  # earlier questions
 _LONGEST_FOLLOW_UP = 14  # words
-_SHARED = ("words", "modifiers")
+_BRIEF = 8  # words
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Rule:
     near: int = NEAR
     needs: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
+    apart_from: tuple[str, ...] = ()
     negated: Level | None = None
     past: Level | None = None
     about: bool = False
@@ -107,7 +109,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules, compiled. `lists` has each file's own lists and those that the rules need."""
+    """All rules, compiled. topics: by category, the phrases that name an emergency without telling of one."""
 
     rules: tuple[Rule, ...]
     topics: Mapping[str, tuple[str, ...]]
@@ -123,17 +125,25 @@ def triage(text: str, history: Sequence[str] = ()) -> Triage:
 def read(text: str, history: Sequence[str] = ()) -> Reading:
     """Everything that the rules say of `text`; `history` holds the earlier questions, oldest first.
 
-    A turn that goes on about an emergency of one of the last three questions ("what should I do?") is one too.
+    A turn that goes on about an emergency of one of the last three questions ("what should I do?") is one too, and one
+    that says that what was asked about is happening ("now it's getting worse") is urgent.
     """
     rules = load_rules()
     reading, words, matches = _read(text, rules)
     if reading.emergency or not history or not _goes_on(words, matches):
         return reading
     for earlier in reversed(history[-_MOST_REMEMBERED:]):
-        before = _read(earlier, rules)[0].emergency
-        if before:
-            return Reading(before, reading.about, reading.personal, None, reading.asks_dose)
+        before = _read(earlier, rules)[0]
+        emergency = before.emergency
+        if before.about and "comes_true" in matches:
+            emergency = _as_urgent(before.about)
+        if emergency:
+            return Reading(emergency, None, reading.personal, None, reading.asks_dose)
     return reading
+
+
+def _as_urgent(about: Triage) -> Triage:
+    return Triage("urgent", about.category, f"card_{about.category}_urgent", about.rule, about.matched)
 
 
 @cache
@@ -154,8 +164,10 @@ def load_rules() -> Rules:
             topics[file["category"]] = tuple(file.get("topics", ()))
     for rule in rules:
         lists[rule.id] = rule.phrases
-        for phrase in (*rule.needs, *rule.unless, *(part for parts in rule.together for part in parts)):
-            lists[phrase] = (phrase,)
+        for phrase in (*rule.needs, *rule.unless, *rule.apart_from):
+            lists[f"beside {phrase}"] = (phrase,)
+        for part in (part for parts in rule.together for part in parts):
+            lists[f"part {part}"] = part.split("|")
     for category, phrases in topics.items():
         lists[f"topic.{category}"] = phrases
     real = frozenset((FOLDER / "real_words.txt").read_text(encoding="utf-8").split())
@@ -165,7 +177,7 @@ def load_rules() -> Rules:
 
 
 def _rule(entry: Mapping[str, Any], category: str) -> Rule:
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
     values["together"] = tuple(tuple(parts) for parts in entry.get("together", ()))
     level = entry.get("level")
     values.setdefault("card", f"card_{category}_{level}")
@@ -199,15 +211,15 @@ def _read(text: str, rules: Rules) -> tuple[Reading, Words, Mapping[str, Sequenc
 def _fits(rule: Rule, matches: Mapping[str, Sequence[Match]], words: Words) -> Iterator[Found]:
     """Each place where the rule fits, whatever the words around make of it."""
     direct = matches.get(rule.id, ())
-    if rule.category == "turn" and len(words.words) - _covered(direct) > rule.spare:
+    if rule.spare and len(words.words) - _covered(direct) > rule.spare:
         return
     for match in direct:
-        if _allowed(rule, match, matches):
+        if _allowed(rule, match, matches, words):
             yield Found(rule, match.start, match.end, _state(rule, match, matches, words))
     for parts in rule.together:
-        for group in _groups([matches.get(part, ()) for part in parts], rule.near):
+        for group in _groups([matches.get(f"part {part}", ()) for part in parts], rule.near):
             whole = Match(rule.id, min(part.start for part in group), max(part.end for part in group))
-            if _allowed(rule, whole, matches):
+            if _allowed(rule, whole, matches, words):
                 states = [_state(rule, part, matches, words) for part in group]
                 yield Found(rule, whole.start, whole.end, next((s for s in states if s != "live"), "live"))
 
@@ -220,8 +232,8 @@ def _groups(parts: Sequence[Sequence[Match]], near: int) -> Iterator[list[Match]
     """For each place of the first part the closest one of every other, if all are near."""
     if not all(parts):
         return
-    starts = [[match.start for match in part] for part in map(sorted_by_start, parts[1:])]
-    ordered = [sorted_by_start(part) for part in parts[1:]]
+    starts = [[match.start for match in part] for part in map(_by_start, parts[1:])]
+    ordered = [_by_start(part) for part in parts[1:]]
     for first in parts[0]:
         group = [first]
         for part, at in zip(ordered, starts, strict=True):
@@ -231,15 +243,21 @@ def _groups(parts: Sequence[Sequence[Match]], near: int) -> Iterator[list[Match]
             yield group
 
 
-def sorted_by_start(matches: Sequence[Match]) -> list[Match]:
+def _by_start(matches: Sequence[Match]) -> list[Match]:
     return sorted(matches, key=lambda match: (match.start, match.end))
 
 
-def _allowed(rule: Rule, match: Match, matches: Mapping[str, Sequence[Match]]) -> bool:
-    def beside(phrase: str) -> bool:
-        return any(o.start < match.end + NEAR and match.start - NEAR < o.end for o in matches.get(phrase, ()))
+def _allowed(rule: Rule, match: Match, matches: Mapping[str, Sequence[Match]], words: Words) -> bool:
+    """Whether what must stand near does, and what must not does not. In a few words that ask nothing one speaks of
+    oneself without saying so."""
+    brief = len(words.words) <= _BRIEF and not any(other.start == 0 for other in matches.get("question", ()))
 
-    return not any(map(beside, rule.unless)) and (not rule.needs or any(map(beside, rule.needs)))
+    def beside(phrase: str) -> bool:
+        return any(
+            o.start < match.end + NEAR and match.start - NEAR < o.end for o in matches.get(f"beside {phrase}", ())
+        )
+
+    return not any(map(beside, rule.unless)) and (not rule.needs or brief or any(map(beside, rule.needs)))
 
 
 def _state(rule: Rule, match: Match, matches: Mapping[str, Sequence[Match]], words: Words) -> State:
@@ -250,23 +268,31 @@ def _state(rule: Rule, match: Match, matches: Mapping[str, Sequence[Match]], wor
         """What of a shared list is in the same sentence."""
         return (other for other in matches.get(name, ()) if words.stops[other.start] == sentence)
 
-    def before(name: str, within: int) -> Iterator[Match]:
-        return (other for other in beside(name) if 0 <= match.start - other.end < within)
-
-    if any(other.start < match.end and match.start < other.end for other in matches.get("harmless", ())):
-        return "harmless"
-    if any(_denies(no, match, matches, words) for no in before("not", _DENIED_WITHIN)):
+    for name in ("harmless", *(f"beside {phrase}" for phrase in rule.apart_from)):
+        if any(other.start < match.end and match.start < other.end for other in matches.get(name, ())):
+            return "harmless"
+    if any(_denies(no, match, matches, words) for no in beside("not")):
         return "denied"
-    near = (other for other in beside("past") if _apart(other, match) <= _PAST_WITHIN)
-    if any(near) and not any(beside("present")):
+    past = min((_apart(other, match) for other in beside("past")), default=_PAST_WITHIN)
+    if past < min((_apart(other, match) for other in beside("present")), default=_PAST_WITHIN):
         return "past"
-    if any(before("about_near", _ASKED_WITHIN)) or any(
-        other.start < match.start and match.start - other.end < _DENIED_WITHIN for other in beside("supposed")
-    ):
-        return "about"
-    if rule.about and not _of_someone(match, words) and any(other.end <= match.start + 1 for other in beside("about")):
-        return "about"
+    if rule.about:
+        if any(match.start - match.end < match.start - other.end < _ASKED_WITHIN for other in beside("about_near")):
+            return "about"
+        if any(other.start < match.start and match.start - other.end < _DENIED_WITHIN for other in beside("supposed")):
+            return "about"
+        if not _of_someone(match, words) and any(other.end <= match.start + 1 for other in beside("about")):
+            return "about"
+        if _asks(match, matches, words):
+            return "about"
     return "live"
+
+
+def _asks(match: Match, matches: Mapping[str, Sequence[Match]], words: Words) -> bool:
+    """Whether the sentence is a question that names nobody."""
+    start = bisect_left(words.stops, words.stops[match.start])
+    begins = {name for name in ("question", "no_question") for other in matches.get(name, ()) if other.start == start}
+    return begins == {"question"} and _SOMEONE.isdisjoint(words.words[start : words.stops[start]])
 
 
 def _apart(one: Match, other: Match) -> int:
@@ -283,9 +309,12 @@ def _of_someone(match: Match, words: Words) -> bool:
 
 
 def _denies(no: Match, match: Match, matches: Mapping[str, Sequence[Match]], words: Words) -> bool:
-    if words.clauses[no.start] != words.clauses[match.start]:
+    between = words.words[no.end : match.start]
+    if no.end > match.start or words.clauses[no.start] != words.clauses[match.start]:
         return False
-    if not _BARRIERS.isdisjoint(words.words[no.end : match.start]):
+    if len(between) >= (_DENIED_LIST_WITHIN if "or" in between else _DENIED_WITHIN) or not _BARRIERS.isdisjoint(
+        between
+    ):
         return False
     return not any(other.start <= no.start < other.end for other in matches.get("not_really_not", ()))
 
@@ -311,7 +340,7 @@ def _asked_about(
     places = [(fit.start, fit.end, fit.rule.category, fit.rule.id) for fit in emergencies if fit.state == "about"]
     for category in rules.topics:
         name = f"topic.{category}"
-        neutral = Rule(name, category, None, "")
+        neutral = Rule(name, category, None, "", about=True)
         for match in matches.get(name, ()):
             if _state(neutral, match, matches, words) in ("live", "about"):
                 places.append((match.start, match.end, category, name))

@@ -8,12 +8,12 @@ from conftest import ROOT
 
 # Each module may import those before its own row's end, as docs/architecture.md draws them.
 ORDER = [
-    ["errors"],
+    ["errors", "regions"],
     ["config"],
-    ["texts", "loaders", "timings", "sentences", "page"],
-    ["documents", "quality", "embed", "lexical", "query"],
-    ["corpus", "generations", "passages"],
-    ["index"],
+    ["texts", "loaders", "timings", "sentences", "page", "patterns"],
+    ["documents", "quality", "embed", "lexical", "triage"],
+    ["corpus", "generations", "passages", "spelling", "glossary", "followup"],
+    ["index", "query"],
     ["retrieve", "check", "watch", "inventory"],
     ["confidence", "highlights"],
     ["answer"],

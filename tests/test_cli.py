@@ -70,7 +70,7 @@ def test_ask_prints_the_contract_and_nothing_else(run: Run) -> None:
     answer = json.loads(out)
     assert status == 0
     assert out.count("\n") == 1
-    names = ["question", "searched_for", "changes", "outcome", "confidence", "notices", "quotes"]
+    names = ["question", "searched_for", "changes", "outcome", "triage", "confidence", "notices", "quotes"]
     assert list(answer) == [*names, "suggestions", "timings_ms"]
     assert list(answer["quotes"][0]) == [
         *("rank", "document", "title", "section", "page", "start", "end", "sha256"),

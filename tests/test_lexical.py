@@ -89,3 +89,14 @@ def test_terms_are_folded_stemmed_content_words() -> None:
     assert terms("What are the SIDE-EFFECTS of Ketamine’s infusions?") == ["side", "effect", "ketamin", "infus"]
     assert terms("2.5 mg at 9:30, ﬁne") == ["2.5", "mg", "9:30", "fine"]
     assert terms("isn't it?") == terms("Isn’t it?") == []
+
+
+def test_holds_and_together() -> None:
+    lexical = Lexical.build(["Sickle cell disease hurts.", "A nurse draws blood."], k1=1.2, b=0.75)
+    assert lexical.together("sickle", "cells")
+    assert not lexical.together("sickle", "nurse")
+    assert lexical.holds("the nurse")
+    assert lexical.holds("sickle cell")
+    assert not lexical.holds("sickle blood")
+    assert not lexical.holds("the")
+    assert not lexical.holds("pasta")

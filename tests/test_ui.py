@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from conftest import CORPUS
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from hypothesis import given
@@ -17,7 +16,6 @@ from bot.bot import Bot
 from bot.config import Answering, Config
 from bot.documents import Document, Section
 from bot.errors import IndexStale, UsageError
-from bot.query import understand
 from bot.ui import chat, render
 from bot.ui.app import _listen, _range
 from bot.ui.headers import _script_policy
@@ -149,7 +147,7 @@ def test_a_fault_is_told_as_a_fault_and_logged_without_the_question(
     bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(error: Exception) -> list[str]:
-        def ask(self: Bot, question: str, history: object = ()) -> None:
+        def ask(self: Bot, question: str, history: object = (), *, own_words: bool = False) -> None:
             raise error
 
         monkeypatch.setattr(Bot, "ask", ask)
@@ -175,7 +173,7 @@ def test_what_cannot_be_asked_is_told_and_kept_in_the_box(bot: Bot, question: st
 def test_earlier_questions_are_handed_on(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
     ask = Bot.ask
-    monkeypatch.setattr(Bot, "ask", lambda self, asked, history: seen.append(history) or ask(self, asked, history))
+    monkeypatch.setattr(Bot, "ask", lambda self, asked, history, **how: seen.append(history) or ask(self, asked, history))
     turns = [chat.Turn(question="first?", html="", pending=False)]
     list(chat.replies(bot, "and then?", chat.Conversation(turns=turns)))
     assert seen == [["first?"]]
@@ -276,5 +274,3 @@ def test_a_hostile_document_is_plain_text_everywhere(tmp_path: Path) -> None:
     shown = render.answer(answer, SAY) + render.source_page(own.document("a.txt"), 0, 40, SAY)
     assert HOSTILE in Shown(shown).text
     assert not {"script", "img", "b"} & set(Shown(shown).tags)
-    assert understand("pain relief", (), Config()).searched_for == "pain relief"
-    assert CORPUS.is_dir()

@@ -19,9 +19,10 @@ Result = TypeVar("Result", Answer, Hits)
 def add_endpoints(bot: Bot) -> None:
     """Adds both to the Blocks that are being built."""
 
-    def ask(question: str, history: list[str] | None = None) -> dict[str, Any]:
-        """Answers a question with quotes of the clinic's documents; history: earlier questions, oldest first."""
-        return _told(lambda: bot.ask(question, _texts(history)))
+    def ask(question: str, history: list[str] | None = None, own_words: bool = False) -> dict[str, Any]:
+        """Answers a question with quotes of the clinic's documents; history: earlier questions, oldest first;
+        own_words: search it as it is."""
+        return _told(lambda: bot.ask(question, _texts(history), own_words=bool(own_words)))
 
     def search(query: str, k: int = 10) -> dict[str, Any]:
         """The k passages that match best, with their scores, best first. Never refuses."""

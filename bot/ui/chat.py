@@ -14,7 +14,6 @@ import gradio as gr
 from bot.bot import Bot
 from bot.documents import Document
 from bot.errors import IndexUnusable, QuestionError
-from bot.query import understand
 from bot.texts import notice
 from bot.ui import render
 from bot.ui.api import add_endpoints
@@ -68,7 +67,7 @@ def build(bot: Bot) -> tuple[gr.Blocks, Callable[[], None]]:
         yield from replies(bot, question, conversation)
 
     def ask_words(conversation: Conversation, clicked: gr.EventData) -> Iterator[Update]:
-        yield from replies(bot, clicked.question, conversation)
+        yield from replies(bot, clicked.question, conversation, own_words=clicked.own_words)
 
     page: gr.Blocks
     with gr.Blocks(title=text["page_title"], analytics_enabled=False, fill_width=True) as page:
@@ -141,7 +140,7 @@ def _template(label: str) -> str:
     )
 
 
-def replies(bot: Bot, question: str, conversation: Conversation) -> Iterator[Update]:
+def replies(bot: Bot, question: str, conversation: Conversation, *, own_words: bool = False) -> Iterator[Update]:
     """First the question with a sign that it is being worked on, then the reply.
 
     Where there is no reply, the conversation is as it was, the problem is told beside the input, and the
@@ -151,14 +150,14 @@ def replies(bot: Bot, question: str, conversation: Conversation) -> Iterator[Upd
     history = [turn["question"] for turn in earlier]
     say = render.sayer(bot.config)
     try:
-        understand(question, history, bot.config)  # what cannot be asked never enters the conversation
+        bot.accepts(question, history)  # what cannot be asked never enters the conversation
     except QuestionError as error:
         yield gr.skip(), question, render.problem(notice(error.text_id, bot.config))
         return
     waiting = Turn(question=question, html=render.turn(question, render.working(say)), pending=True)
     yield Conversation(turns=[*earlier, waiting]), "", ""
     try:
-        answer = bot.ask(question, history)
+        answer = bot.ask(question, history, own_words=own_words)
     except Exception as error:  # noqa: BLE001 - a patient must see every fault, and see it as one
         yield Conversation(turns=earlier), question, render.problem(notice(_fault(error), bot.config))
         return

@@ -3,7 +3,7 @@
 // A button with words to ask asks them.
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-ask]");
-  if (button) trigger("submit", { question: button.dataset.ask });
+  if (button) trigger("submit", { question: button.dataset.ask, own_words: "own" in button.dataset });
 });
 
 // The newest question comes to the top, so that its answer is read from its beginning.

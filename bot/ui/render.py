@@ -80,9 +80,12 @@ def problem(shown: Notice) -> str:
 
 
 def answer(answer: Answer, say: Say) -> str:
-    notices = "".join(_notice(shown) for shown in answer.notices)
+    notices = "".join(_notice(shown, answer) for shown in answer.notices)
     quotes = "".join(_quote(quote, say) for quote in answer.quotes)
-    return f'<div class="reply {escape(answer.outcome)}">{notices}{quotes}{_suggestions(answer.suggestions, say)}</div>'
+    return (
+        f'<div class="reply {escape(answer.outcome)}">{notices}{_searched(answer, say)}{quotes}'
+        f"{_suggestions(answer.suggestions, say)}</div>"
+    )
 
 
 def source_url(place: Place) -> str:
@@ -91,8 +94,21 @@ def source_url(place: Place) -> str:
     return f"source?{urlencode(query)}#quote"
 
 
-def _notice(shown: Notice) -> str:
-    return f'<p class="notice {escape(shown.id)}">{escape(shown.text)}</p>'
+def _notice(shown: Notice, answer: Answer) -> str:
+    """The card of a live emergency is read out at once, whatever else is being read."""
+    is_card = answer.outcome == "emergency" and answer.triage is not None and answer.triage.card == shown.id
+    kind = f'card {answer.triage.level}" role="alert' if is_card and answer.triage else f"notice {escape(shown.id)}"
+    return f'<p class="{kind}">{escape(shown.text)}</p>'
+
+
+def _searched(answer: Answer, say: Say) -> str:
+    """What was searched where it is not what was typed, and a way to have the typed words searched."""
+    if not answer.changes:
+        return ""
+    return (
+        f'<p class="searched">{say("searched_for")} <bdi>{escape(answer.searched_for)}</bdi> '
+        f'<button type="button" data-ask="{escape(answer.question)}" data-own>{say("own_words")}</button></p>'
+    )
 
 
 def _suggestions(suggestions: Sequence[Suggestion], say: Say) -> str:
