@@ -145,7 +145,8 @@ def scorer(bot: Bot) -> Callable[[str], np.ndarray]:
     @cache
     def score(text: str) -> np.ndarray:
         words = tuple(terms(text))
-        candidates = bot.index.search(bot.encoder.encode_query(text), words, len(bot.index.passages))
+        scored = bot.index.lexical.scores(words)
+        candidates = bot.index.search(bot.encoder.encode_query(text), scored, len(bot.index.passages))
         return fuse(candidates, len(bot.index.lexical.known(words)), bot.config)
 
     return score

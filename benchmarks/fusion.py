@@ -26,7 +26,6 @@ from bot.evaluation.opening import open_bot
 from bot.index import Candidates
 from bot.lexical import Lexical, terms
 from bot.passages import cut
-from bot.query import understand
 from bot.retrieve import fuse
 
 Fusion = Callable[[Candidates, int], np.ndarray]
@@ -124,9 +123,9 @@ def measure(bot: Bot, dataset: Dataset, fusion: Fusion, most: int = 1, k: int = 
     resolved = dataset.resolve(bot.index.documents)
     run = []
     for question in resolved.questions:
-        query = understand(question.text, question.history, bot.config)
-        words = terms(query.searched_for)
-        candidates = bot.index.search(embedded(bot.encoder, query.searched_for), words, k)
+        words = terms(question.text)
+        scored = bot.index.lexical.scores(words)
+        candidates = bot.index.search(embedded(bot.encoder, question.text), scored, k)
         scores = fusion(candidates, len(bot.index.lexical.known(words)))
         documents: dict[str, list[float]] = {}
         for at, row_ in enumerate(candidates.rows):

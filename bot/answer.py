@@ -199,10 +199,14 @@ def emergency(question: str, found: Triage, config: Config) -> Answer:
     return _without_search(question, "emergency", (texts.notice(found.card or "", config),), found)
 
 
-def turn(question: str, found: Triage, config: Config, languages: Sequence[str]) -> Answer:
-    """The fixed text for a turn that is no question. languages: those of the documents."""
-    said = texts.notice(found.card or "", config, languages=", ".join(languages))
-    return _without_search(question, "not_found", (said,), found)
+def turn(question: str, found: Triage, config: Config) -> Answer:
+    """The fixed text for a turn that is no question."""
+    return _without_search(question, "not_found", (texts.notice(found.card or "", config),), found)
+
+
+def in_another_language(found: Answer, spoken: Sequence[str], config: Config) -> Answer:
+    """An answer that found nothing, for a question in another language than the documents' `spoken` ones (tags)."""
+    return replace(found, notices=(texts.notice("turn_other_language", config, spoken), *found.notices))
 
 
 def with_reading(found: Answer, reading: Reading, config: Config) -> Answer:

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from bot import answer as answers
-from bot import generations
+from bot import generations, quality
 from bot.answer import Answer
 from bot.confidence import shipped
 from bot.config import Config
@@ -115,7 +115,7 @@ class Bot:
             return answers.emergency(question, reading.emergency, self.config)
         check(question, history, self.config)
         if reading.turn:
-            return answers.turn(question, reading.turn, self.config, _languages(index))
+            return answers.turn(question, reading.turn, self.config)
         try:
             hits = self._find(index, knowledge, question, history, self.config.ranking.candidates, own_words)
             found = answers.answer(hits, index, self.encoder, self.config, shipped(), date.today())
@@ -124,6 +124,10 @@ class Bot:
                 raise
             log.error("%s. To fix: %s", error.problem, error.remedy)
             return answers.emergency(question, reading.emergency, self.config)
+        if found.outcome == "not_found" and knowledge.speller.is_foreign(question):
+            spoken = _languages(index)
+            if spoken and quality.language(question) not in (None, *spoken):
+                found = answers.in_another_language(found, spoken, self.config)
         return answers.with_reading(found, reading, self.config)
 
     def search(self, query: str, k: int = 10, *, history: Sequence[str] = (), own_words: bool = False) -> Hits:
@@ -187,9 +191,9 @@ class Bot:
 
 
 def _languages(index: Index) -> tuple[str, ...]:
-    """The languages of the documents, as their files name them, the most frequent first."""
-    named = Counter(tag.split("-")[0] for d in index.documents.values() if (tag := d.metadata.get("language")))
-    return tuple(language for language, _ in named.most_common())
+    """The languages of the documents' files, as far as they could be told, the most frequent first."""
+    told = Counter(language for file in index.files if (language := file.facts.get("language")))
+    return tuple(language for language, _ in told.most_common())
 
 
 _NOT_USED = "the new index is not used, answers go on from the one before: %s. To fix: %s"

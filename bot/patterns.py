@@ -1,9 +1,9 @@
 """Phrases found in a text as people type it: misspelt, in capitals, in leetspeak, with words between.
 
 A phrase is written as ``{cannot} ... breathe|take_a_breath``: words, alternatives (``_`` joins the words of one), named
-lists of phrases in braces, ``...`` for up to four other words, and ``?`` after what may be missing. All phrases together
-are one trie, and a text is read once from left to right by a chart parser over it, so the time grows with the length of
-the text and with nothing else.
+lists of phrases in braces, ``...`` for up to four other words, and ``?`` after what may be missing. All phrases are one
+trie, and a text is read once from left to right by a chart parser over it, so the time grows with the length of the
+text and with nothing else.
 """
 
 from __future__ import annotations
@@ -201,6 +201,7 @@ class Phrases:
         self._fillers = frozenset(fillers)
         plain = Spelling((), {word: meant.split() for word, meant in written.items()}, frozenset())
         known = {*lists, *self._numbers}
+        self._within: set[str] = set()
         self._next: list[dict[str, list[int]]] = [{}]
         self._names: list[list[str]] = [[]]
         made: dict[tuple[int, _Element], int] = {}
@@ -213,6 +214,7 @@ class Phrases:
                     named = {word for element in elements for option in element for word in option}
                     if unknown := {word for word in named if word[0] == "{" and word[1:-1] not in known}:
                         raise ValueError(f"{name}: {phrase!r} names an unknown list {sorted(unknown)}")
+                    self._within |= {word[1:-1] for word in named if word[0] == "{"}
                     words |= {word for word in named if word[0] not in "{."}
                     self._add(name, elements, made)
         self.spelling = Spelling(words, {word: meant.split() for word, meant in written.items()}, real)
@@ -290,34 +292,36 @@ class Phrases:
         alike, the shortest. Ordered by end, then as found."""
         waiting: list[dict[int, int]] = [{} for _ in range(len(text.words) + GAP + 1)]
         found: dict[Match, None] = {}
+        after = self._next
         for end, word in enumerate(text.words, start=1):
-            edges = [Match(word, end - 1, end), *self._figures(word, end)]
-            for edge in edges:
-                states = waiting[edge.start]
-                for node, start in ((0, edge.start), *states.items()):
-                    for reached in self._next[node].get(edge.name, ()):
+            edges = [(word, end - 1), *self._figures(word, end)]
+            for label, begin in edges:
+                for node, start in ((0, begin), *waiting[begin].items()):
+                    for reached in after[node].get(label, ()):
                         for name in self._names[reached]:
                             if (match := Match(name, start, end)) not in found:
                                 found[match] = None
-                                edges.append(Match(f"{{{name}}}", start, end))
-                        self._wait(waiting, reached, start, end, text.stops[end - 1])
+                                if name in self._within:
+                                    edges.append((f"{{{name}}}", start))
+                        if after[reached]:
+                            self._wait(waiting, reached, start, end, text.stops[end - 1])
         return list(found)
 
     def _wait(self, waiting: list[dict[int, int]], node: int, start: int, end: int, stop: int) -> None:
         after = self._next[node]
-        if end >= stop or not after:
+        if end >= stop:
             return
         waiting[end][node] = max(start, waiting[end].get(node, start))
         for gap in after.get(_ANYTHING, ()):
             for at in range(end, min(end + GAP, stop - 1) + 1):
                 waiting[at][gap] = max(start, waiting[at].get(gap, start))
 
-    def _figures(self, word: str, end: int) -> Iterator[Match]:
+    def _figures(self, word: str, end: int) -> Iterator[tuple[str, int]]:
         if _FIGURE.fullmatch(word):
             value = float(word.replace(",", "."))
             for name, (lowest, highest) in self._numbers.items():
                 if lowest <= value <= highest:
-                    yield Match(f"{{{name}}}", end - 1, end)
+                    yield f"{{{name}}}", end - 1
 
 
 def _pieces(text: str) -> Iterator[Piece]:

@@ -11,6 +11,9 @@ from bot.followup import Topics, complete
 from bot.glossary import Glossary
 from bot.spelling import Speller, apply
 
+REMEMBERED = 20
+"""Earlier questions that a follow-up can lean on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -75,7 +78,8 @@ def understand(
     text = apply(asked, corrections)
     changes = [Change("spelling", one.before, one.after) for one in corrections]
     completed, context = text, ""
-    if completion := complete(text, history, topics):
+    earlier = [apply(one, knowledge.speller.corrections(one)) for one in history[-REMEMBERED:]]
+    if completion := complete(text, earlier, topics):
         completed, context = completion.text, completion.context
         changes.append(Change("follow_up", text, completed))
     expansions = knowledge.glossary.expansions(text, knowledge.holds)

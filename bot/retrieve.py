@@ -17,7 +17,6 @@ from bot.passages import Passage
 from bot.query import Query
 from bot.timings import Timings
 
-
 CONTEXT_WEIGHT = 1.0
 CONTEXT_PLACES = 10
 EXPANSION_WEIGHT = 0.3
@@ -94,7 +93,7 @@ class Hit:
 class Hits(Sequence[Hit]):
     """The hits of one query, best first; equal scores are ordered by row.
 
-    vector: the query's, (d,) float32, unit length. terms: its content words, stemmed, repeats kept.
+    vector: of the question's own words, (d,) float32, unit length. terms: their content words, stemmed, repeats kept.
     """
 
     query: Query
@@ -171,7 +170,7 @@ def retrieve(query: Query, index: Index, encoder: Encoder, config: Config, k: in
         )
         for rank, at in enumerate(order, start=1)
     )
-    return Hits(query, whole.vector, whole.terms, hits, timings)
+    return Hits(query, alone.vector, alone.terms, hits, timings)
 
 
 @dataclass(frozen=True, slots=True)

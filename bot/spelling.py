@@ -109,8 +109,7 @@ class Speller:
         """What to correct in `question`, in order and apart from each other; empty if nothing, or all in doubt."""
         words = list(_words(question))
         unknown = [word for word in words if not self._knows(word.folded)]
-        of_weight = sum(len(word.folded) >= SHORTEST for word in words)
-        if len(unknown) > max(3, of_weight / 2):  # another language
+        if _is_foreign(words, unknown):
             return []
         found: list[Correction] = []
         for word in unknown[:MOST]:
@@ -120,6 +119,11 @@ class Speller:
             if correction and not (found and correction.start < found[-1].end):
                 found.append(correction)
         return found
+
+    def is_foreign(self, question: str) -> bool:
+        """Whether most words of `question` are neither the documents' nor English."""
+        words = list(_words(question))
+        return _is_foreign(words, [word for word in words if not self._knows(word.folded)])
 
     def _knows(self, word: str) -> bool:
         if len(word) < 3:  # the lists hold none
@@ -247,6 +251,10 @@ def _words(question: str) -> Iterator[_Word]:
             is_abbreviation=not text[1:].islower() and (not shouted or len(text) < 6),
             is_name=within and text[0].isupper() and not titled and not shouted,
         )
+
+
+def _is_foreign(words: Sequence[_Word], unknown: Sequence[_Word]) -> bool:
+    return len(unknown) > max(3, sum(len(word.folded) >= SHORTEST for word in words) / 2)
 
 
 def _fold(word: str) -> str:

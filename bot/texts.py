@@ -7,7 +7,7 @@ placeholders are filled from the configuration. ``bot/texts/en.toml`` holds the 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -48,9 +48,16 @@ def catalogue(language: str = "en") -> Mapping[str, Entry]:
     return MappingProxyType(entries)
 
 
-def notice(id: str, config: Config, *, languages: str = "") -> Notice:
-    """The text `id`, its placeholders filled from `config`, the region's numbers and the documents' languages, and
-    from nothing else."""
+@cache
+def languages() -> Mapping[str, str]:
+    """The names of languages by their tags."""
+    with (FOLDER / "languages.toml").open("rb") as file:
+        return MappingProxyType(tomllib.load(file))
+
+
+def notice(id: str, config: Config, spoken: Sequence[str] = ()) -> Notice:
+    """The text `id`, its placeholders filled from `config`, the region's numbers and the names of the languages
+    `spoken` (tags), and from nothing else."""
     entry, numbers = catalogue()[id], config.numbers
     text = entry.text.format_map(
         {
@@ -58,7 +65,7 @@ def notice(id: str, config: Config, *, languages: str = "") -> Notice:
             "phone": config.clinic.phone,
             "hours": config.clinic.hours,
             "max_question_chars": config.answer.max_question_chars,
-            "languages": languages,
+            "languages": ", ".join(languages().get(tag, tag) for tag in spoken),
             **lines(numbers.region, {name: number for name, number in asdict(numbers).items() if name != "region"}),
         }
     )

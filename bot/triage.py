@@ -7,11 +7,12 @@ unless something beside it says that it is denied, long past, asked about, or a 
 from __future__ import annotations
 
 import tomllib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -29,10 +30,12 @@ NEAR = 12
 _DENIED_WITHIN = 3  # words from the denial to what is denied
 _DENIED_LIST_WITHIN = 8  # where it goes on with "or"
 _ASKED_WITHIN = 2
+_NAMED_WITHIN = 5
 _PAST_WITHIN = 16
 _MOST_REMEMBERED = 3  # earlier questions
 _LONGEST_FOLLOW_UP = 14  # words
 _BRIEF = 8  # words
+_AROUND = 40  # words: what stands further away makes no difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ def _rule(entry: Mapping[str, Any], category: str) -> Rule:
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
     values["together"] = tuple(tuple(parts) for parts in entry.get("together", ()))
     level = entry.get("level")
-    values.setdefault("card", f"card_{category}_{level}")
+    values.setdefault("card", "personal_advice" if category == "personal" else f"card_{category}_{level}")
     return Rule(**{"category": category, "level": level, **values})
 
 
@@ -266,10 +269,10 @@ def _state(rule: Rule, match: Match, matches: Mapping[str, Sequence[Match]], wor
 
     def beside(name: str) -> Iterator[Match]:
         """What of a shared list is in the same sentence."""
-        return (other for other in matches.get(name, ()) if words.stops[other.start] == sentence)
+        return (other for other in _around(match, name, matches) if words.stops[other.start] == sentence)
 
     for name in ("harmless", *(f"beside {phrase}" for phrase in rule.apart_from)):
-        if any(other.start < match.end and match.start < other.end for other in matches.get(name, ())):
+        if any(other.start < match.end and match.start < other.end for other in _around(match, name, matches)):
             return "harmless"
     if any(_denies(no, match, matches, words) for no in beside("not")):
         return "denied"
@@ -288,10 +291,24 @@ def _state(rule: Rule, match: Match, matches: Mapping[str, Sequence[Match]], wor
     return "live"
 
 
+def _around(match: Match, name: str, matches: Mapping[str, Sequence[Match]], reach: int = _AROUND) -> Sequence[Match]:
+    """What of a list ends at most `reach` words before a match begins or after it ends."""
+    found = matches.get(name, ())
+    first = bisect_left(found, match.start - reach, key=_end)
+    return found[first : bisect_right(found, match.end + reach, key=_end)]
+
+
+def _opening(start: int, name: str, matches: Mapping[str, Sequence[Match]]) -> Sequence[Match]:
+    return _around(Match(name, start, start), name, matches)
+
+
+_end = attrgetter("end")
+
+
 def _asks(match: Match, matches: Mapping[str, Sequence[Match]], words: Words) -> bool:
     """Whether the sentence is a question that names nobody."""
     start = bisect_left(words.stops, words.stops[match.start])
-    begins = {name for name in ("question", "no_question") for other in matches.get(name, ()) if other.start == start}
+    begins = {n for n in ("question", "no_question") for other in _opening(start, n, matches) if other.start == start}
     return begins == {"question"} and _SOMEONE.isdisjoint(words.words[start : words.stops[start]])
 
 
@@ -304,8 +321,8 @@ _BARRIERS = _SOMEONE | frozenset("but and because so".split())
 
 
 def _of_someone(match: Match, words: Words) -> bool:
-    """Whether a certain person is named in a match or right before it."""
-    return not _SOMEONE.isdisjoint(words.words[max(0, match.start - 2) : match.end])
+    """Whether a certain person is named in a match or shortly before it."""
+    return not _SOMEONE.isdisjoint(words.words[max(0, match.start - _NAMED_WITHIN) : match.end])
 
 
 def _denies(no: Match, match: Match, matches: Mapping[str, Sequence[Match]], words: Words) -> bool:
@@ -316,7 +333,7 @@ def _denies(no: Match, match: Match, matches: Mapping[str, Sequence[Match]], wor
         between
     ):
         return False
-    return not any(other.start <= no.start < other.end for other in matches.get("not_really_not", ()))
+    return not any(other.start <= no.start < other.end for other in _around(no, "not_really_not", matches))
 
 
 def _level(found: Found) -> Level | None:

@@ -102,7 +102,7 @@ def test_altered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         load_encoder(ModelChoice(batch_size=7))
 
 
-@pytest.mark.parametrize("module", ["bot.cli", "bot.config", "bot.documents", "bot.query", "bot.texts"])
+@pytest.mark.parametrize("module", ["bot.cli", "bot.config", "bot.documents", "bot.texts", "bot.triage"])
 def test_light_modules_import_nothing_heavy(module: str) -> None:
     heavy = {"torch", "transformers", "sentence_transformers", "faiss", "gradio", "numpy", "scipy"}
     code = f"import sys, {module}; print(*{heavy} & set(sys.modules))"

@@ -166,7 +166,7 @@ def test_search_finds_what_numpy_finds(texts: list[str], k: int) -> None:
     nearest = sorted(range(len(texts)), key=lambda row: (-cosines[row], row))[:k]
     matching = [row for row in sorted(range(len(texts)), key=lambda row: (-words[row], row)) if words[row] > 0][:k]
 
-    found = index.search(vector, asked, k)
+    found = index.search(vector, words, k)
     assert found.rows.tolist() == sorted({*nearest, *matching})
     np.testing.assert_allclose(found.dense, cosines[found.rows])
     best = [encoder.encode_passages([texts[row]]) @ vector for row in found.rows]  # each text is one sentence

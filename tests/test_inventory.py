@@ -68,9 +68,8 @@ def test_passages_that_say_the_same_are_named(made: dict, tmp_path: Path) -> Non
     corpus = tmp_path / "corpus"
     for name, days in (("c.txt", "ten"), ("d.txt", "six")):
         text = f"Call\n\nA nurse calls you after {days} days to hear how you slept and what you could eat since then."
-        (corpus / name).write_text(
-            f"{text} {REST[:40]} She also asks for your pain score on the scale from none to ten, so please write it down each evening before you sleep."
-        )
+        more = "She also asks for your pain score on the scale from none to ten, so please write it down each evening."
+        (corpus / name).write_text(f"{text} {REST[:40]} {more}")
     again = inventory(Index.update(tmp_path / "index", corpus, WordEncoder(), CONFIG), TODAY)
     [group] = again["near_duplicates"]
     assert [passage["document"] for passage in group["passages"]] == ["c.txt", "d.txt"]

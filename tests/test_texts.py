@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bot import texts
-from bot.config import Clinic, Config
+from bot import regions, texts
+from bot.config import Clinic, Config, Numbers
 
 GOLDEN = Path(__file__).parent / "data" / "texts_en.toml"
-PLACEHOLDERS = {"clinic", "phone", "hours", "max_question_chars"}
+PLACEHOLDERS = {"clinic", "phone", "hours", "max_question_chars", "languages", *regions.LINES}
 
 
 def test_the_wording_is_the_reviewed_one() -> None:
@@ -44,3 +44,22 @@ def test_placeholders_are_filled_from_the_configuration() -> None:
 
 def test_a_brace_in_the_configuration_stays_a_brace() -> None:
     assert "{phone}" in texts.contact(Config(clinic=Clinic(name="{phone}", phone="5"))).text
+
+
+def test_numbers_come_from_the_region_unless_the_clinic_has_its_own() -> None:
+    card = "card_overdose_poisoning_immediate"
+    assert "call 1-800-222-1222 (Poison Help)" in texts.notice(card, Config()).text
+    british = Config(numbers=Numbers(region="UK", poison="0300 555"))
+    assert "Call 999 now" in texts.notice(card, british).text
+    assert "call 0300 555 now" in texts.notice(card, british).text
+    elsewhere = Config(numbers=Numbers(region="Atlantis", emergency="1"))
+    assert "call 1 now" in texts.notice(card, elsewhere).text
+
+
+def test_no_text_is_left_with_an_open_placeholder() -> None:
+    for id in texts.catalogue():
+        assert "{" not in texts.notice(id, Config(), ["en", "xx"]).text
+
+
+def test_languages_have_names() -> None:
+    assert "Our leaflets are in: English, Spanish." in texts.notice("turn_other_language", Config(), ["en", "es"]).text

@@ -99,7 +99,7 @@ def test_a_dose_that_is_asked_for_is_marked() -> None:
 
 
 def test_every_card_is_in_the_catalogue() -> None:
-    cards = {rule.card for rule in RULES if rule.category != "personal"}
+    cards = {rule.card for rule in RULES}
     for category in {rule.category for rule in EMERGENCIES}:
         cards |= {f"card_{category}_{level}" for level in (*LEVELS, "about")}
     assert cards <= set(texts.catalogue())
@@ -157,10 +157,10 @@ def test_any_text_is_read_and_what_matched_is_a_slice_of_it(text: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["a", "took 30 ", "can not ", "i want to ", "chest pain ", "!", "i ", "s u ", "aaaa ", "not ", "1", "'", "$@!", "no or "],
+    ["a", "took 30 ", "can not ", "i want to ", "chest pain ", "!", "s u ", "aaaa ", "1", "'", "$@!", "no or "],
 )  # fmt: skip
 def test_the_work_grows_with_the_length_and_with_nothing_else(unit: str) -> None:
-    """Edges and states of the parser are counted, not time."""
+    """What the parser finds is counted, not time: each of it costs the same, however long the text."""
     phrases = load_rules().phrases
     found = [len(phrases.find(phrases.words(unit * times))) for times in (200, 400, 800)]
     assert found[2] - found[1] <= 2.5 * max(1, found[1] - found[0]) + 10

@@ -173,7 +173,9 @@ def test_what_cannot_be_asked_is_told_and_kept_in_the_box(bot: Bot, question: st
 def test_earlier_questions_are_handed_on(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
     ask = Bot.ask
-    monkeypatch.setattr(Bot, "ask", lambda self, asked, history, **how: seen.append(history) or ask(self, asked, history))
+    monkeypatch.setattr(
+        Bot, "ask", lambda self, asked, history, **how: seen.append(history) or ask(self, asked, history)
+    )
     turns = [chat.Turn(question="first?", html="", pending=False)]
     list(chat.replies(bot, "and then?", chat.Conversation(turns=turns)))
     assert seen == [["first?"]]
