@@ -74,7 +74,7 @@ def test_ask_prints_the_contract_and_nothing_else(run: Run) -> None:
     assert list(answer) == [*names, "suggestions", "timings_ms"]
     assert list(answer["quotes"][0]) == [
         *("rank", "document", "title", "section", "page", "start", "end", "sha256"),
-        *("text", "highlights", "score", "metadata", "also_in"),
+        *("text", "highlights", "score", "metadata", "also_in", "overdue", "recognised", "boxes"),
     ]
     assert list(answer["timings_ms"]) == ["query", "embed", "search", "highlight", "total"]
     assert answer["notices"][0].keys() == {"id", "version", "text"}
