@@ -1,5 +1,6 @@
 """Emergencies, personal questions and other turns: the rules' own examples, and what holds for any text."""
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -8,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import regions, texts
+from bot import regions, spelling, texts
 from bot.patterns import Phrases
-from bot.triage import LEVELS, Rule, Triage, load_rules, read, triage
+from bot.triage import FOLDER, LEVELS, Rule, Triage, load_rules, read, triage
 
 DATA = Path(__file__).parent / "triage"
 RULES = load_rules().rules
@@ -183,3 +184,25 @@ def test_a_phrase_may_have_gaps_choices_lists_and_parts_that_are_missing() -> No
 def test_a_phrase_that_cannot_be_is_refused(phrase: str) -> None:
     with pytest.raises(ValueError, match="list: "):
         Phrases({"list": [phrase]}, {})
+
+
+REAL_WORDS = FOLDER / "real_words.txt"
+LISTS = ("common", "usual", "health", "drugs", "modern")
+
+
+def real_words() -> list[str]:
+    """English words and drugs that would be read as a misspelt alarming word, were they not known."""
+    reading = copy.copy(load_rules().phrases.spelling)
+    reading._real = frozenset()
+    words = {word for name in LISTS for word in (spelling.FOLDER / f"{name}.txt").read_text(encoding="utf-8").split()}
+    plain = (word for word in words if re.fullmatch("[a-z]{5,24}", word))
+    return sorted(word for word in plain if reading.read(word) != (word,) and word not in reading._written)
+
+
+def test_no_english_word_is_taken_for_a_misspelt_alarm() -> None:
+    """To renew the list after a change of the rules: python tests/test_triage.py"""
+    assert REAL_WORDS.read_text(encoding="utf-8").split() == real_words()
+
+
+if __name__ == "__main__":
+    REAL_WORDS.write_text("\n".join(real_words()) + "\n", encoding="utf-8")
