@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from bot.loaders.pdf import Box
 
 SIDECAR = ".meta.toml"
+OCR_TAKES = 10
+"""So many times as long a file may take where pages are read off their picture: about a second and a half a page."""
 _MAX_TITLE_LINE = 120
 _SAMPLE = 200_000
 """Characters of a file from which its language, reading age and garbling are told."""
@@ -480,7 +482,8 @@ class _Loading:
     """Loads files in as many threads as there are processors, each with a `Reader` of its own."""
 
     def __init__(self, rules: CorpusRules) -> None:
-        self._limits = Limits(rules.max_seconds, rules.max_memory_mb)
+        seconds = rules.max_seconds * (OCR_TAKES if rules.ocr else 1)
+        self._limits = Limits(seconds, rules.max_memory_mb)
         self._undo = ExitStack()
         self._idle: queue.SimpleQueue[Reader] = queue.SimpleQueue()
 
