@@ -142,10 +142,11 @@ def _status(entry: os.DirEntry[str]) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Tells a folder from another one of its name; None if there is none."""
+def _identity(folder: Path) -> tuple[int, ...] | None:
+    """Tells a folder from another one of its name, and from itself before anything in it came or went: a new folder
+    may have the number of the old one. None if there is none."""
     try:
         status = os.stat(folder)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, status.st_ctime_ns
