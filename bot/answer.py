@@ -162,7 +162,7 @@ def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
     if threshold < 0:
         threshold = calibration.thresholds[config.answer.most_wrong]
     likely = [hit for hit, own in zip(hits, confidences, strict=False) if own >= threshold]
-    withheld = [hit for hit in likely if config.answer.overdue == "withhold" and _is_overdue(hit.origin, today)]
+    withheld = [hit for hit in likely if config.answer.overdue == "withhold" and hit.origin.is_overdue(today)]
     sure = [hit for hit in likely if hit not in withheld]
     if not sure:
         confidence = max(confidences, default=0.0)
@@ -315,15 +315,10 @@ def _quote(
         score=max(hit.score for hit in run),
         metadata=span.document.metadata,
         also_in=tuple(Place(**_whereabouts(copy)) for copy in copies),
-        overdue=_is_overdue(span.document, today),
+        overdue=span.document.is_overdue(today),
         recognised=_is_recognised(span),
         boxes=index.boxes(span.document, span.start, span.end),
     )
-
-
-def _is_overdue(document: Document, today: date) -> bool:
-    due = document.metadata.get("next_review")
-    return due is not None and date.fromisoformat(due) < today
 
 
 def _is_recognised(span: _Span) -> bool:

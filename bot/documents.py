@@ -6,6 +6,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field, replace
+from datetime import date
 from itertools import chain
 from operator import gt
 from typing import Any
@@ -64,6 +65,11 @@ class Document:
     def page_at(self, offset: int) -> int | None:
         """The page, from 1, that holds the character at `offset`; None in a format without pages."""
         return max(1, bisect_right(self.pages, offset)) if self.pages else None
+
+    def is_overdue(self, today: date) -> bool:
+        """Whether its next review was due before `today`."""
+        due = self.metadata.get("next_review")
+        return due is not None and date.fromisoformat(due) < today
 
     @property
     def rows(self) -> tuple[Span, ...]:

@@ -39,7 +39,6 @@ def _files(report: Report, index: Index, today: date) -> Iterator[dict[str, Any]
 def _facts(file: ReadFile, index: Index, passages: int, today: date) -> dict[str, Any]:
     documents = [index.documents[id] for id in file.documents]
     [only] = documents if len(documents) == 1 else [None]
-    due = [document.metadata["next_review"] for document in documents if document.metadata.get("next_review")]
     return {
         "status": "indexed" if documents else "skipped",
         "reason": "" if documents else "; ".join(file.skipped),
@@ -57,7 +56,7 @@ def _facts(file: ReadFile, index: Index, passages: int, today: date) -> dict[str
         "language": file.facts.get("language"),
         "cautions": [*file.cautions, *(file.skipped if documents else ())],
         "metadata": {"title": only.title, **only.metadata} if only else {},
-        "overdue": any(date.fromisoformat(day) < today for day in due),
+        "overdue": any(document.is_overdue(today) for document in documents),
     }
 
 

@@ -161,6 +161,42 @@ def _something_else(data: bytes) -> str:
 
 Raised: TypeAlias = Literal["", "super", "sub"]
 
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is said of a run's looks, directly or by a style; None: nothing."""
+
+    bold: bool | None = None
+    struck: bool | None = None
+    double_struck: bool | None = None
+    hidden: bool | None = None
+    raised: Raised | None = None
+    font: str | None = None
+
+    def over(self, other: Look) -> Look:
+        return Look(
+            other.bold if self.bold is None else self.bold,
+            other.struck if self.struck is None else self.struck,
+            other.double_struck if self.double_struck is None else self.double_struck,
+            other.hidden if self.hidden is None else self.hidden,
+            other.raised if self.raised is None else self.raised,
+            self.font or other.font,
+        )
+
+    def toggled(self, paragraph: Look) -> Look:
+        """A character style's look in a paragraph: two styles that both say bold undo each other."""
+        return replace(
+            self.over(paragraph),
+            bold=bool(self.bold) != bool(paragraph.bold),
+            struck=bool(self.struck) != bool(paragraph.struck),
+            hidden=bool(self.hidden) != bool(paragraph.hidden),
+        )
+
+    @property
+    def left_out(self) -> str:
+        return "hidden" if self.hidden else "struck-through" if self.struck or self.double_struck else ""
+
+
 _SUPER = str.maketrans("0123456789+-−–n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻ⁿ")
 _SUB = str.maketrans("0123456789+-−–", "₀₁₂₃₄₅₆₇₈₉₊₋₋₋")
 _EXPONENT = re.compile(r"[-+−–]?[0-9n]+[-+−–]?|[-+−–]")

@@ -25,6 +25,7 @@ from bot.loaders.archive import (
     Block,
     Cell,
     Element,
+    Look,
     Raised,
     Table,
     bullet,
@@ -194,50 +195,15 @@ def _inside(folder: str, target: str) -> str:
 # Looks and styles
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What is said of a run's looks, directly or by a style; None: nothing."""
-
-    bold: bool | None = None
-    struck: bool | None = None
-    double_struck: bool | None = None
-    hidden: bool | None = None
-    raised: Raised | None = None
-    font: str | None = None
-
-    def over(self, other: _Look) -> _Look:
-        return _Look(
-            other.bold if self.bold is None else self.bold,
-            other.struck if self.struck is None else self.struck,
-            other.double_struck if self.double_struck is None else self.double_struck,
-            other.hidden if self.hidden is None else self.hidden,
-            other.raised if self.raised is None else self.raised,
-            self.font or other.font,
-        )
-
-    def toggled(self, paragraph: _Look) -> _Look:
-        """A character style's look in a paragraph: two styles that both say bold undo each other."""
-        return replace(
-            self.over(paragraph),
-            bold=bool(self.bold) != bool(paragraph.bold),
-            struck=bool(self.struck) != bool(paragraph.struck),
-            hidden=bool(self.hidden) != bool(paragraph.hidden),
-        )
-
-    @property
-    def left_out(self) -> str:
-        return "hidden" if self.hidden else "struck-through" if self.struck or self.double_struck else ""
-
-
 _RAISED: Mapping[str, Raised] = {"superscript": "super", "subscript": "sub", "baseline": ""}
 
 
-def _look(properties: Element | None) -> _Look:
+def _look(properties: Element | None) -> Look:
     """Of an rPr."""
     if properties is None:
-        return _Look()
+        return Look()
     fonts = _child(properties, "rFonts")
-    return _Look(
+    return Look(
         _on(properties, "b"),
         _on(properties, "strike"),
         _on(properties, "dstrike"),
@@ -253,7 +219,7 @@ class _Style:
     `bold_head`: a table's first row is in bold. `name`: in lower case, never inherited."""
 
     name: str = ""
-    look: _Look = field(default_factory=_Look)
+    look: Look = field(default_factory=Look)
     level: int | None = None
     list: str = ""
     depth: int = 0
@@ -679,7 +645,7 @@ class _Reader:
     def _collect(self, paragraph: Element, line: _Line) -> None:
         """Adds the paragraph's words, its text boxes and the numbers of its notes."""
         style = self.styles[_attribute(_child(paragraph, "pPr", "pStyle")) or self.styles.default]
-        stack: list[tuple[Iterator[Element], _Look]] = [(iter(paragraph), style.look)]
+        stack: list[tuple[Iterator[Element], Look]] = [(iter(paragraph), style.look)]
         line.fields.clear()
         while stack:
             children, look = stack[-1]
@@ -708,13 +674,13 @@ class _Reader:
             elif inner := self._inside(element):
                 stack.append((inner, look))
 
-    def _run_look(self, run: Element, paragraph: _Look) -> _Look:
+    def _run_look(self, run: Element, paragraph: Look) -> Look:
         properties = _child(run, "rPr")
         style = _attribute(_child(properties, "rStyle"))
         base = self.styles[style].look.toggled(paragraph) if style else paragraph
         return _look(properties).over(base)
 
-    def _shown(self, element: Element, look: _Look) -> str:
+    def _shown(self, element: Element, look: Look) -> str:
         """Word shows no soft hyphens but where a line ends, and keeps the blanks at a text's ends only if told to."""
         words = (element.text or "").replace("\u00ad", "")
         if not self._spaced and element.get(_SPACE) != "preserve":
@@ -731,7 +697,7 @@ class _Reader:
         self._left_out["symbol"] += shown.count(UNKNOWN)
         return shown
 
-    def _say(self, line: _Line, words: str, look: _Look) -> None:
+    def _say(self, line: _Line, words: str, look: Look) -> None:
         if not all(line.fields):
             return
         if words.strip():
@@ -745,12 +711,12 @@ class _Reader:
             line.plain |= not look.bold
         line.pieces.append((words, look.raised or ""))
 
-    def _say_equation(self, line: _Line, element: Element, look: _Look) -> None:
+    def _say_equation(self, line: _Line, element: Element, look: Look) -> None:
         words = _linear(element)
         before = line.pieces[-1][0] if line.pieces else ""
         self._say(line, f" {words}" if _run_on(before, words) else words, replace(look, raised=""))
 
-    def _field(self, line: _Line, element: Element, look: _Look) -> None:
+    def _field(self, line: _Line, element: Element, look: Look) -> None:
         """Of a field such as a cross-reference only the result is text, of a box to tick whether it is."""
         match _attribute(element, "fldCharType"):
             case "begin":
@@ -763,7 +729,7 @@ class _Reader:
             case "end" if line.fields:
                 line.fields.pop()
 
-    def _refer(self, line: _Line, kind: str, element: Element, look: _Look) -> None:
+    def _refer(self, line: _Line, kind: str, element: Element, look: Look) -> None:
         key = (kind, _attribute(element, "id"))
         if look.left_out or not all(line.fields) or key not in self._notes:
             return

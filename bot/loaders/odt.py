@@ -26,6 +26,7 @@ from bot.loaders.archive import (
     Block,
     Cell,
     Element,
+    Look,
     Raised,
     Table,
     bullet,
@@ -135,31 +136,7 @@ def _number(words: str, most: int, otherwise: int) -> int:
 # Styles
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """None: not said."""
-
-    bold: bool | None = None
-    struck: bool | None = None
-    hidden: bool | None = None
-    raised: Raised | None = None
-    font: str | None = None
-
-    def over(self, other: _Look) -> _Look:
-        return _Look(
-            other.bold if self.bold is None else self.bold,
-            other.struck if self.struck is None else self.struck,
-            other.hidden if self.hidden is None else self.hidden,
-            other.raised if self.raised is None else self.raised,
-            self.font or other.font,
-        )
-
-    @property
-    def left_out(self) -> str:
-        return "hidden" if self.hidden else "struck-through" if self.struck else ""
-
-
-def _look(properties: Element | None) -> _Look:
+def _look(properties: Element | None) -> Look:
     """Of text-properties."""
     weight = _attribute(properties, "fo:font-weight")
     through = _attribute(properties, "style:text-line-through-style") or _attribute(
@@ -170,12 +147,12 @@ def _look(properties: Element | None) -> _Look:
     raised: Raised = "super" if height == "super" else "sub" if height == "sub" else ""
     if re.fullmatch(r"-?[0-9.]+%", height) and height.strip("-0.%"):
         raised = "sub" if height.startswith("-") else "super"
-    return _Look(
-        weight in ("bold", "600", "700", "800", "900") if weight else None,
-        through != "none" if through else None,
-        display == "none" if display else None,
-        raised if height else None,
-        _attribute(properties, "style:font-name").lower() or None,
+    return Look(
+        bold=weight in ("bold", "600", "700", "800", "900") if weight else None,
+        struck=through != "none" if through else None,
+        hidden=display == "none" if display else None,
+        raised=raised if height else None,
+        font=_attribute(properties, "style:font-name").lower() or None,
     )
 
 
@@ -184,7 +161,7 @@ class _Styles:
 
     def __init__(self, before: list[Element], content: Element) -> None:
         self._styles: dict[str, Element] = {}
-        self._looks: dict[str, _Look] = {"": _Look()}
+        self._looks: dict[str, Look] = {"": Look()}
         self.lists: dict[str, dict[int, Element]] = {}
         self.language = ""
         for root in (*before, content):
@@ -206,13 +183,13 @@ class _Styles:
         if language not in ("", "none"):
             self.language = language if country in ("", "none") else f"{language}-{country}"
 
-    def look(self, family: str, name: str) -> _Look:
+    def look(self, family: str, name: str) -> Look:
         chain: list[str] = []
         key = f"{family}:{name}"
         while key not in self._looks and key in self._styles and len(chain) < len(self._styles):
             chain.append(key)
             key = f"{family}:{_attribute(self._styles[key], 'style:parent-style-name')}"
-        look = self._looks.get(key, _Look())
+        look = self._looks.get(key, Look())
         for key in reversed(chain):
             own = _look(self._styles[key].find(_tag("style:text-properties")))
             look = self._looks[key] = own.over(look)
@@ -385,7 +362,7 @@ class _Reader:
         looks = [self._styles.look("paragraph", _attribute(paragraph, "text:style-name"))]
         marks = paragraph.iter(_tag("text:hidden-paragraph"))
         if any(_attribute(mark, "text:is-hidden") == "true" for mark in marks):
-            looks = [_Look(hidden=True).over(looks[0])]
+            looks = [Look(hidden=True).over(looks[0])]
         walk = etree.iterwalk(paragraph, events=("start", "end"))
         for event, element in walk:
             name = _name(element)
@@ -410,7 +387,7 @@ class _Reader:
             walk.skip_subtree()
         return line
 
-    def _say(self, line: _Line, words: str | None, look: _Look, as_it_is: bool = False) -> None:
+    def _say(self, line: _Line, words: str | None, look: Look, as_it_is: bool = False) -> None:
         if not words:
             return
         if not as_it_is:
@@ -425,7 +402,7 @@ class _Reader:
         if not look.left_out:
             line.pieces.append((words, look.raised or ""))
 
-    def _refer(self, line: _Line, note: Element, look: _Look) -> None:
+    def _refer(self, line: _Line, note: Element, look: Look) -> None:
         body = note.find(_tag("text:note-body"))
         if body is None or look.left_out:
             return
