@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -332,13 +332,19 @@ class Index:
         matching = _best(words, k)
         if rows is None:
             rows = np.union1d(nearest, matching)
+        ranks = {"dense_rank": _ranks(rows, nearest), "lexical_rank": _ranks(rows, matching)}
+        return replace(self.score(vector, words, rows), **ranks)
+
+    def score(self, vector: np.ndarray, words: np.ndarray, rows: np.ndarray) -> Candidates:
+        """The passages `rows` with their scores and without ranks (0); the arguments are those of `search`."""
+        unranked = np.zeros(len(rows), dtype=np.int64)
         return Candidates(
             rows=rows,
             dense=self._cosines(vector, rows),
             sentence=self._best_sentences(vector, rows),
             lexical=words[rows],
-            dense_rank=_ranks(rows, nearest),
-            lexical_rank=_ranks(rows, matching),
+            dense_rank=unranked,
+            lexical_rank=unranked,
         )
 
     def _nearest(self, vector: np.ndarray, k: int) -> np.ndarray:

@@ -149,8 +149,7 @@ def retrieve(query: Query, index: Index, encoder: Encoder, config: Config, k: in
             limit = best[-min(CONTEXT_PLACES, len(best))]
             rows = np.union1d(candidates.rows, found.rows)
             own, other = (
-                fuse(index.search(part.vector, part.words, most, rows), part.known_terms, config)
-                for part in (alone, about)
+                fuse(index.score(part.vector, part.words, rows), part.known_terms, config) for part in (alone, about)
             )
             scores = np.round((own + CONTEXT_WEIGHT * np.minimum(other, limit)) / (1 + CONTEXT_WEIGHT), 6)
             candidates = index.search(whole.vector, whole.words, most, rows)
