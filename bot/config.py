@@ -25,16 +25,23 @@ RECIPE = 2
 """Raised when the code cuts passages, tokenises or prefixes in another way, so that an index made
 before is known to be stale."""
 
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_ORIGIN = re.compile(r"https?://(?:\*\.)?[A-Za-z0-9.-]+(?::\d{1,5})?")
 _OCR_LANGUAGES = re.compile(r"[A-Za-z_]+(?:\+[A-Za-z_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
-    """Fills the placeholders of the fixed texts; an empty phone or hours is left out of them."""
+    """Fills the placeholders of the fixed texts; an empty phone or hours is left out of them. `language`: of the
+    fixed texts, the name of a catalogue in ``bot/texts``. `logo`: a PNG, JPEG, WebP or SVG file; `colour`: the page's
+    own colour, such as ``#0b5c63``, dark enough for white letters."""
 
     name: str = "the clinic"
     phone: str = ""
     hours: str = ""
+    language: str = "en"
+    logo: str = ""
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +129,27 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class Web:
+    """`frame_ancestors`: the sites that may show the chat in a frame, such as ``https://clinic.example``, with spaces
+    between; empty: none but its own. `requests_per_minute`: of one client; 0: any number. `max_body_kb`: of one
+    request. `proxies`: how many trusted proxies stand before the app, each of which adds an address to
+    ``X-Forwarded-For``."""
+
     host: str = "127.0.0.1"
     port: int = 7860
+    frame_ancestors: str = ""
+    requests_per_minute: int = 120
+    max_body_kb: int = 256
+    proxies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What is kept of the answers that were given. `url`: SQLAlchemy's URL of the database; empty: nothing is kept.
+    `keep_questions`: also the texts of questions, redacted. `retention_days`: after how many days a row is deleted."""
+
+    url: str = "sqlite:///plainquote.db"
+    keep_questions: bool = False
+    retention_days: int = 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +163,7 @@ class Config:
     query: Asking = field(default_factory=Asking)
     answer: Answering = field(default_factory=Answering)
     web: Web = field(default_factory=Web)
+    store: Keeping = field(default_factory=Keeping)
 
     def __post_init__(self) -> None:
         _require(
@@ -168,6 +195,20 @@ class Config:
         _require(self.answer.overdue in OVERDUE, "[answer] overdue", "notice or withhold")
         _require(self.answer.max_question_chars >= 1, "[answer] max_question_chars", "1 or more")
         _require(0 <= self.web.port <= 65535, "[web] port", "between 0 and 65535")
+        _require(self.web.requests_per_minute >= 0, "[web] requests_per_minute", "0 or more")
+        _require(self.web.max_body_kb >= 16, "[web] max_body_kb", "16 or more")
+        _require(self.web.proxies >= 0, "[web] proxies", "0 or more")
+        _require(
+            all(_ORIGIN.fullmatch(origin) for origin in self.web.frame_ancestors.split()),
+            "[web] frame_ancestors",
+            "sites such as https://clinic.example, with spaces between",
+        )
+        _require(
+            not self.clinic.colour or _COLOUR.fullmatch(self.clinic.colour) is not None,
+            "[clinic] colour",
+            "a colour of six hexadecimal digits, such as #0b5c63",
+        )
+        _require(self.store.retention_days >= 1, "[store] retention_days", "1 or more")
 
     @classmethod
     def load(cls, path: Path | str | None = None, environment: Mapping[str, str] | None = None) -> Config:
