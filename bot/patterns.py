@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby, product
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ GAP = 4
 
 _SHORTEST_MISSPELT = 5  # letters: shorter words have too many neighbours of another meaning
 _LONGEST_MISSPELT = 24
+_REMEMBERED = 20_000  # words
 _SHORTEST_PART = 4  # of two words written as one
 
 _CHUNK = re.compile(r"\S+")
@@ -84,12 +86,16 @@ class Spelling:
                 for part in (word, *_deletions(word)):
                     self._near.setdefault(part, []).append(word)
                 self._sounds.setdefault(_sound(word), []).append(word)
+        self._remembered = lru_cache(_REMEMBERED)(self._read)
 
     def knows(self, word: str) -> bool:
         return word in self._known or word in self._written
 
     def read(self, typed: str) -> tuple[str, ...]:
         """The words for one typed in lower case."""
+        return self._remembered(typed) if len(typed) <= _LONGEST_MISSPELT else self._read(typed)
+
+    def _read(self, typed: str) -> tuple[str, ...]:
         if not typed.isalnum() and (bare := _APOSTROPHE.sub("", typed)) != typed:
             return self._written.get(_APOSTROPHE.sub("'", typed)) or self.read(bare)
         if found := self._exactly(typed):
@@ -202,7 +208,7 @@ class Phrases:
         plain = Spelling((), {word: meant.split() for word, meant in written.items()}, frozenset())
         known = {*lists, *self._numbers}
         self._within: set[str] = set()
-        self._next: list[dict[str, list[int]]] = [{}]
+        self._after: dict[str, dict[int, list[int]]] = {}  # by label, the nodes that it leads to from others
         self._names: list[list[str]] = [[]]
         made: dict[tuple[int, _Element], int] = {}
         words = set(self._fillers)
@@ -217,6 +223,8 @@ class Phrases:
                     self._within |= {word[1:-1] for word in named if word[0] == "{"}
                     words |= {word for word in named if word[0] not in "{."}
                     self._add(name, elements, made)
+        self._gaps = self._after.pop(_ANYTHING, {})
+        self._goes_on = {node for after in (self._gaps, *self._after.values()) for node in after}
         self.spelling = Spelling(words, {word: meant.split() for word, meant in written.items()}, real)
 
     def _elements(self, phrase: str, spelling: Spelling) -> Iterator[tuple[_Element, ...]]:
@@ -238,21 +246,20 @@ class Phrases:
     def _add(self, name: str, elements: Sequence[_Element], made: dict[tuple[int, _Element], int]) -> None:
         node = 0
         for element in elements:
-            node = self._after(node, element, made)
+            node = self._led(node, element, made)
         if name not in self._names[node]:
             self._names[node].append(name)
 
-    def _after(self, node: int, element: _Element, made: dict[tuple[int, _Element], int]) -> int:
+    def _led(self, node: int, element: _Element, made: dict[tuple[int, _Element], int]) -> int:
         """The node that every option of the element leads to."""
         if (node, element) not in made:
-            after = made[node, element] = len(self._next)
-            self._next.append({})
+            after = made[node, element] = len(self._names)
             self._names.append([])
             for option in element:
                 at = node
                 for word in option[:-1]:
-                    at = self._after(at, ((word,),), made)
-                self._next[at].setdefault(option[-1], []).append(after)
+                    at = self._led(at, ((word,),), made)
+                self._after.setdefault(option[-1], {}).setdefault(at, []).append(after)
         return made[node, element]
 
     def words(self, text: str) -> Words:
@@ -277,44 +284,50 @@ class Phrases:
 
     def _letters_joined(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         """Single letters in a row as the word that they spell, if it is known."""
-        for alone, group in groupby(pieces, key=lambda piece: len(piece[0]) == 1 and piece[0].isalpha()):
+        for alone, group in groupby(pieces, key=_is_letter):
+            if not alone:
+                yield from group
+                continue
             run = list(group)
-            joined = "".join(letter for letter, _, _ in run) if alone else ""
+            joined = "".join(letter for letter, _, _ in run)
             at = 0
             while at < len(run):
                 longest = min(len(joined), at + _LONGEST_MISSPELT)
                 to = next((to for to in range(longest, at + 3, -1) if self.spelling.knows(joined[at:to])), at + 1)
-                yield (joined[at:to] if alone else run[at][0]), run[at][1], run[to - 1][2]
+                yield joined[at:to], run[at][1], run[to - 1][2]
                 at = to
 
     def find(self, text: Words) -> list[Match]:
         """Every list's phrases in the text, each within one sentence; of those that begin with other words and end
         alike, the shortest. Ordered by end, then as found."""
-        waiting: list[dict[int, int]] = [{} for _ in range(len(text.words) + GAP + 1)]
+        waiting: list[dict[int, int]] = [{0: at} for at in range(len(text.words) + GAP + 1)]
         found: dict[Match, None] = {}
-        after = self._next
         for end, word in enumerate(text.words, start=1):
+            stop = text.stops[end - 1]
             edges = [(word, end - 1), *self._figures(word, end)]
             for label, begin in edges:
-                for node, start in ((0, begin), *waiting[begin].items()):
-                    for reached in after[node].get(label, ()):
+                after = self._after.get(label)
+                if after is None:
+                    continue
+                here = waiting[begin]
+                for node in sorted(here.keys() & after.keys()):
+                    start = here[node]
+                    for reached in after[node]:
                         for name in self._names[reached]:
                             if (match := Match(name, start, end)) not in found:
                                 found[match] = None
                                 if name in self._within:
                                     edges.append((f"{{{name}}}", start))
-                        if after[reached]:
-                            self._wait(waiting, reached, start, end, text.stops[end - 1])
+                        if end < stop and reached in self._goes_on:
+                            self._wait(waiting, reached, start, end, stop)
         return list(found)
 
     def _wait(self, waiting: list[dict[int, int]], node: int, start: int, end: int, stop: int) -> None:
-        after = self._next[node]
-        if end >= stop:
-            return
-        waiting[end][node] = max(start, waiting[end].get(node, start))
-        for gap in after.get(_ANYTHING, ()):
-            for at in range(end, min(end + GAP, stop - 1) + 1):
-                waiting[at][gap] = max(start, waiting[at].get(gap, start))
+        here = waiting[end]
+        here[node] = max(start, here.get(node, start))
+        for gap in self._gaps.get(node, ()):
+            for later in waiting[end : min(end + GAP + 1, stop)]:
+                later[gap] = max(start, later.get(gap, start))
 
     def _figures(self, word: str, end: int) -> Iterator[tuple[str, int]]:
         if _FIGURE.fullmatch(word):
@@ -322,6 +335,10 @@ class Phrases:
             for name, (lowest, highest) in self._numbers.items():
                 if lowest <= value <= highest:
                     yield f"{{{name}}}", end - 1
+
+
+def _is_letter(piece: Piece) -> bool:
+    return len(piece[0]) == 1 and piece[0].isalpha()
 
 
 def _pieces(text: str) -> Iterator[Piece]:
