@@ -119,6 +119,54 @@ class Suggestion:
         return {"document": self.document, "text": self.text}
 
 
+Fate = Literal["quoted", "not_considered", "unlikely", "overdue", "changed", "copy", "enough"]
+"""What becomes of a hit: quoted; not among the best `CONSIDERED`; below the threshold; withheld as its document is
+overdue, or as its source changed; said by a better hit already; or there are enough better ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which hits become quotes, and what keeps out the others.
+
+    confidences: of the best `CONSIDERED` hits. sure: those that reach the `threshold` and are not withheld; withheld:
+    those that reach it and are. fresh: the rows of all hits whose source is as it was indexed, if any is sure. same:
+    of these, those that say the same words, by text. chosen: one sure and fresh hit a text, best first. runs: the hits
+    of each quote, neighbours in the order of the text, the best quote first.
+    """
+
+    threshold: float
+    confidences: tuple[float, ...]
+    sure: tuple[Hit, ...]
+    withheld: tuple[Hit, ...]
+    fresh: frozenset[int]
+    same: Mapping[str, Sequence[Hit]]
+    chosen: tuple[Hit, ...]
+    runs: tuple[tuple[Hit, ...], ...]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether nothing may be quoted, since the source of the best hit changed."""
+        return bool(self.sure) and self.sure[0].row not in self.fresh
+
+    def quote_of(self, hit: Hit) -> int | None:
+        """The rank of the quote that this hit is in."""
+        return next((rank for rank, run in enumerate(self.runs, start=1) if hit in run), None)
+
+    def fate(self, hit: Hit) -> Fate:
+        """What becomes of one of the hits, were the answer not stale."""
+        if hit.rank > len(self.confidences):
+            return "not_considered"
+        if self.confidences[hit.rank - 1] < self.threshold:
+            return "unlikely"
+        if hit in self.withheld:
+            return "overdue"
+        if hit.row not in self.fresh:
+            return "changed"
+        if hit not in self.chosen:
+            return "copy"
+        return "quoted" if self.quote_of(hit) else "enough"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a reader is shown. confidence: calibrated probability, 0 to 1, that the first quote answers.
@@ -151,47 +199,68 @@ class Answer:
         }
 
 
-def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibration: Calibration, today: date) -> Answer:
-    """Quotes of the hits that are likely enough to answer, or the outcome ``not_found``.
+def choose(hits: Hits, index: Index, encoder: Encoder, config: Config, calibration: Calibration, today: date) -> Choice:
+    """Which hits are likely enough to answer, may be shown, and are not said by a better one already.
 
-    today: a document whose next review was due before is overdue. Raises IndexStale if the best hit's source is no
-    longer as it was indexed: nothing is quoted then.
+    today: a document whose next review was due before is overdue.
     """
     confidences = [calibration.confidence(found) for found in features(hits, index, encoder, CONSIDERED)]
     threshold = config.answer.answer_above
     if threshold < 0:
         threshold = calibration.thresholds[config.answer.most_wrong]
     likely = [hit for hit, own in zip(hits, confidences, strict=False) if own >= threshold]
-    withheld = [hit for hit in likely if config.answer.overdue == "withhold" and hit.origin.is_overdue(today)]
+    withheld = [hit for hit in hits if config.answer.overdue == "withhold" and hit.origin.is_overdue(today)]
     sure = [hit for hit in likely if hit not in withheld]
-    if not sure:
-        confidence = max(confidences, default=0.0)
+    fresh = _fresh(hits, index, config) if sure else []
+    same = _by_text([hit for hit in fresh if hit not in withheld])
+    first = {text: next((hit for hit in twins if hit in sure), None) for text, twins in same.items()}
+    chosen = [hit for hit in sure if first.get(hit.text) is hit]
+    return Choice(
+        threshold=threshold,
+        confidences=tuple(confidences),
+        sure=tuple(sure),
+        withheld=tuple(hit for hit in likely if hit in withheld),
+        fresh=frozenset(hit.row for hit in fresh),
+        same=same,
+        chosen=tuple(chosen),
+        runs=tuple(tuple(run) for run in _runs(chosen[: config.answer.quotes])),
+    )
+
+
+def answer(hits: Hits, index: Index, encoder: Encoder, config: Config, calibration: Calibration, today: date) -> Answer:
+    """Quotes of the hits that are likely enough to answer, or the outcome ``not_found``.
+
+    today: a document whose next review was due before is overdue. Raises IndexStale if the best hit's source is no
+    longer as it was indexed: nothing is quoted then.
+    """
+    choice = choose(hits, index, encoder, config, calibration, today)
+    if not choice.sure:
+        confidence = max(choice.confidences, default=0.0)
         refusal = (
-            texts.notice("overdue_withheld" if withheld else "not_found", config),
+            texts.notice("overdue_withheld" if choice.withheld else "not_found", config),
             texts.contact(config),
         )
         return _answer(hits, "not_found", confidence, refusal, suggestions=_suggestions(hits))
-    fresh = _fresh(hits, index, config)
-    if sure[0] not in fresh:
+    best = choice.sure[0]
+    if choice.is_stale:
         raise IndexStale(
-            f"{sure[0].origin.source} is not as it was when the index was built",
+            f"{best.origin.source} is not as it was when the index was built",
             remedy="Bring the index up to date: bot index",
         )
-    same = _by_text(fresh)
-    runs = _runs([hit for hit in sure if hit in fresh and same[hit.text][0] is hit][: config.answer.quotes])
     with hits.timings.of("highlight"):
         quotes = tuple(
-            _quote(rank, run, highlight(run, hits, index), same, index, today) for rank, run in enumerate(runs, start=1)
+            _quote(rank, run, highlight(run, hits, index), choice.same, index, today)
+            for rank, run in enumerate(choice.runs, start=1)
         )
     ids = {
-        "out_of_date": any(hit not in fresh for hit in sure),
-        "overdue_withheld": bool(withheld),
+        "out_of_date": any(hit.row not in choice.fresh for hit in choice.sure),
+        "overdue_withheld": bool(choice.withheld),
         "overdue": any(quote.overdue for quote in quotes),
         "recognised": any(quote.recognised for quote in quotes),
         "sources_only": True,
     }
     notices = tuple(texts.notice(id, config) for id, holds in ids.items() if holds)
-    return _answer(hits, "answered", confidences[sure[0].rank - 1], notices, quotes=quotes)
+    return _answer(hits, "answered", choice.confidences[best.rank - 1], notices, quotes=quotes)
 
 
 def emergency(question: str, found: Triage, config: Config) -> Answer:

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from bot import answer as answers
-from bot import generations, quality
+from bot import generations, quality, texts
 from bot.answer import Answer
 from bot.confidence import shipped
 from bot.config import Config
@@ -30,6 +30,17 @@ from bot.triage import Reading, read
 log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trace:
+    """What an answer is based on. hits: the candidates. every: all passages of the index, ranked, if asked for."""
+
+    index: Index
+    reading: Reading
+    hits: Hits
+    choice: answers.Choice
+    every: Hits | None
+
+
 class Bot:
     """Answers from one index at a time, with one encoder. Safe to call from several threads.
 
@@ -37,7 +48,9 @@ class Bot:
     """
 
     def __init__(self, index: Index, encoder: Encoder, config: Config) -> None:
-        """Raises IndexStale if the index was made by another model or with other settings."""
+        """Raises IndexStale if the index was made by another model or with other settings, ConfigError for a language
+        without its texts."""
+        texts.catalogue(config.clinic.language)
         index.check_made_by(encoder, config)
         self.encoder = encoder
         self.config = config
@@ -76,6 +89,11 @@ class Bot:
     def index(self) -> Index:
         """The one that answers come from now."""
         return self._current[0]
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the index is on disk; None if it was made in memory."""
+        return self._folder
 
     def refresh(self) -> bool:
         """Goes over to the index that is in use on disk now, if it is another one; whether it did.
@@ -120,15 +138,44 @@ class Bot:
             hits = self._find(index, knowledge, question, history, self.config.ranking.candidates, own_words)
             found = answers.answer(hits, index, self.encoder, self.config, shipped(), date.today())
         except IndexUnusable as error:
+            if self._moved_on(index):
+                return self.ask(question, history, own_words=own_words)
             if not reading.emergency:
                 raise
             log.error("%s. To fix: %s", error.problem, error.remedy)
             return answers.emergency(question, reading.emergency, self.config)
+        if any(notice.id == "out_of_date" for notice in found.notices) and self._moved_on(index):
+            return self.ask(question, history, own_words=own_words)
         if found.outcome == "not_found" and knowledge.speller.is_foreign(question):
             spoken = _languages(index)
             if spoken and quality.language(question) not in (None, *spoken):
                 found = answers.in_another_language(found, spoken, self.config)
         return answers.with_reading(found, reading, self.config)
+
+    def trace(
+        self, question: str, history: Sequence[str] = (), *, own_words: bool = False, every: bool = False
+    ) -> Trace:
+        """What `ask` bases its answer on; searched even where the rules answer alone. With `every`, all passages are
+        ranked too. Raises QuestionError, also for a question that is too long and gets a card all the same."""
+        index, knowledge = self._current
+        reading = self._read(question, history, knowledge)
+        check(question, history, self.config)
+        candidates = self.config.ranking.candidates
+        hits = self._find(index, knowledge, question, history, candidates, own_words)
+        return Trace(
+            index=index,
+            reading=reading,
+            hits=hits,
+            choice=answers.choose(hits, index, self.encoder, self.config, shipped(), date.today()),
+            every=retrieve(hits.query, index, self.encoder, self.config, candidates, hits.timings, every=True)
+            if every
+            else None,
+        )
+
+    def _moved_on(self, index: Index) -> bool:
+        """Whether answers come from another index than this one by now: then the files of this one may have been
+        replaced because they were published anew, and the question is asked again."""
+        return self.refresh() or self.index is not index
 
     def search(self, query: str, k: int = 10, *, history: Sequence[str] = (), own_words: bool = False) -> Hits:
         """The best `k` passages with all their scores, best first; never refuses. The rest as in `ask`.
@@ -147,6 +194,16 @@ class Bot:
     def document(self, id: str) -> Document:
         """The document with this id. Raises UsageError if there is none."""
         return self.index.document(id)
+
+    def file_of(self, document: Document) -> bytes | None:
+        """The file that `document` came from; None unless it is still as it was when it was indexed."""
+        return self.index.file_of(document)
+
+    def language(self, id: str) -> str | None:
+        """The language of the document with this id as a BCP 47 tag; None where it is unknown, as is the id."""
+        index = self.index
+        document = index.documents.get(id)
+        return index.language(document) if document else None
 
     def is_current(self, document: Document) -> bool:
         """Whether `document` may be shown: the index holds this text, and its source is as it was then."""

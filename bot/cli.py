@@ -8,6 +8,7 @@ before a command runs, so ``bot --help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import os
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from bot.answer import Answer, Quote
     from bot.bot import Bot
     from bot.config import Config
+    from bot.documents import Document
+    from bot.explain import Explanation, Why
     from bot.index import Report
     from bot.retrieve import Hits
 
@@ -90,6 +93,15 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("query", metavar="QUERY")
     search.add_argument("-k", type=int, default=10, help="how many passages (default: 10)")
 
+    why = command("why", _why, "say why passages are quoted for a question, or what keeps them out")
+    why.add_argument("question", metavar="QUESTION")
+    why.add_argument("--history", type=Path, metavar="FILE", help="a JSON list of earlier questions")
+    why.add_argument("--own-words", action="store_true", help="search the question as it is")
+    why.add_argument("--document", metavar="ID", help="only passages of this document, however they rank")
+    why.add_argument("--start", type=int, metavar="N", help="of these, those from this character on")
+    why.add_argument("--end", type=int, metavar="N", help="and before this one")
+    why.add_argument("-k", type=int, default=10, help="how many of the best passages (default: 10)")
+
     show = command("show", _show, "print a document's text, or a slice of it, byte for byte")
     show.add_argument("document", metavar="DOCUMENT", help="its id: the path in the corpus, or the record's _id")
     show.add_argument("--start", type=int, metavar="N", help="first character, from 0")
@@ -130,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = command("serve", _serve, "serve the web chat")
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
     serve.add_argument("--port", type=int, help="port to listen on (default: 7860; 0 takes a free one)")
+    serve.add_argument("--log-format", choices=("text", "json"), help="how to log (default: text)")
     return parser
 
 
@@ -276,17 +289,31 @@ def _search(options: argparse.Namespace) -> int:
     return 0
 
 
+def _why(options: argparse.Namespace) -> int:
+    from bot.explain import explain, rows_at
+
+    if options.document is None and (options.start, options.end) != (None, None):
+        raise UsageError("--start and --end are of no document", remedy="Give its --document.")
+    bot = _open(options)
+    history = _read_history(options.history) if options.history else []
+    found = explain(bot, options.question, history, own_words=options.own_words)
+    if options.document is None:
+        passages = found.best(options.k)
+    else:
+        start, end = _slice(found.index.document(options.document), options.start, options.end)
+        passages = [found.why(row) for row in rows_at(found.index, options.document, start, end)]
+    if options.json:
+        _print_json({**found.to_dict(), "passages": [why.to_dict() for why in passages]})
+    else:
+        _print_reasons(found, passages)
+    return 0
+
+
 def _show(options: argparse.Namespace) -> int:
     from bot.index import Index
 
     document = Index.load(options.index).document(options.document)
-    start = 0 if options.start is None else options.start
-    end = len(document.text) if options.end is None else options.end
-    if not 0 <= start <= end <= len(document.text):
-        raise UsageError(
-            f"there is no slice {start} to {end}",
-            remedy=f"The document has {len(document.text)} characters: give 0 ≤ start ≤ end ≤ that.",
-        )
+    start, end = _slice(document, options.start, options.end)
     text = document.text[start:end]
     if options.json:
         _print_json({"document": document.id, "start": start, "end": end, "text": text, "sha256": document.sha256})
@@ -296,6 +323,18 @@ def _show(options: argparse.Namespace) -> int:
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
     return 0
+
+
+def _slice(document: Document, start: int | None, end: int | None) -> tuple[int, int]:
+    """The range that is asked for; None is the document's own beginning or end."""
+    first = 0 if start is None else start
+    last = len(document.text) if end is None else end
+    if not 0 <= first <= last <= len(document.text):
+        raise UsageError(
+            f"there is no slice {first} to {last}",
+            remedy=f"The document has {len(document.text)} characters: give 0 ≤ start ≤ end ≤ that.",
+        )
+    return first, last
 
 
 def _triage(options: argparse.Namespace) -> int:
@@ -399,10 +438,13 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from bot.ui import serve
+    from bot.bot import Bot
+    from bot.ui import logs, serve
 
-    bot = _open(options)
-    web = bot.config.web
+    config = _config(options)
+    logs.configure(dataclasses.replace(config.log, format=options.log_format or config.log.format))
+    bot = Bot.open(options.index, corpus=options.corpus, config=config)
+    web = config.web
     serve(
         bot,
         host=web.host if options.host is None else options.host,
@@ -504,6 +546,25 @@ def _print_answer(answer: Answer) -> None:
     for quote in answer.quotes:
         _print(f"\n{quote.rank}. {_citation(quote)}\n")
         _print(quote.text)
+
+
+def _print_reasons(found: Explanation, passages: Sequence[Why]) -> None:
+    _print(f"searched for: {found.query.searched_for}")
+    _print(f"shown: {found.shown.replace('_', ' ')}")
+    for why in passages:
+        hit = why.hit
+        _print(f"\n{' > '.join((hit.title, *hit.section))} [{hit.document} {hit.start}-{hit.end}]")
+        _print(f"    {' '.join(hit.text.split())[:100]}")
+        rank = f"rank {why.rank}" if why.rank else "no candidate"
+        _print(
+            f"    {rank}, {why.place} of all; score {hit.score:.4f} (cosine {hit.dense:.4f}, best sentence "
+            f"{hit.sentence:.4f}, BM25 {hit.lexical:.2f}: {', '.join(word.words for word in why.words) or 'no words'})"
+        )
+        _print(f"    confidence {why.confidence:.3f}, threshold {why.threshold:.3f}, margin {why.margin:+.3f}")
+        for reason in why.reasons:
+            _print(f"    not quoted: {reason.text}")
+        if why.is_quoted:
+            _print(f"    quoted in quote {why.quote}")
 
 
 def _citation(quote: Quote) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import ipaddress
 import json
 import os
 import re
@@ -21,12 +22,14 @@ ENVIRONMENT_PREFIX = "PLAINQUOTE_"
 MOST_WRONG = (1, 2, 5, 10, 20)
 """What `most_wrong` may be: the calibration has a threshold for each."""
 OVERDUE = ("notice", "withhold")
+LOG_FORMATS = ("text", "json")
 RECIPE = 2
 """Raised when the code cuts passages, tokenises or prefixes in another way, so that an index made
 before is known to be stale."""
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _ORIGIN = re.compile(r"https?://(?:\*\.)?[A-Za-z0-9.-]+(?::\d{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]")
 _OCR_LANGUAGES = re.compile(r"[A-Za-z_]+(?:\+[A-Za-z_]+)*")
 
 
@@ -132,7 +135,9 @@ class Web:
     """`frame_ancestors`: the sites that may show the chat in a frame, such as ``https://clinic.example``, with spaces
     between; empty: none but its own. `requests_per_minute`: of one client; 0: any number. `max_body_kb`: of one
     request. `proxies`: how many trusted proxies stand before the app, each of which adds an address to
-    ``X-Forwarded-For``."""
+    ``X-Forwarded-For``. `hosts`: the names, such as ``chat.clinic.example``, under which programs reach ``/mcp``; with
+    ``localhost`` they always do. `metrics`: the networks, such as ``127.0.0.1 10.0.0.0/8``, that may read ``/metrics``;
+    empty: none."""
 
     host: str = "127.0.0.1"
     port: int = 7860
@@ -140,6 +145,22 @@ class Web:
     requests_per_minute: int = 120
     max_body_kb: int = 256
     proxies: int = 0
+    hosts: str = ""
+    metrics: str = ""
+
+    def metrics_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        return tuple(ipaddress.ip_network(network, strict=False) for network in self.metrics.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """What `bot serve` logs. `format`: ``text``, or ``json``: an object a line. `requests`: also a line for each
+    request, by the pattern of its address, so that nothing of what was asked is in it. `addresses`: in these lines,
+    also who asked."""
+
+    format: str = "text"
+    requests: bool = False
+    addresses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +174,18 @@ class Keeping:
 
 
 @dataclass(frozen=True, slots=True)
+class Staff:
+    """`session_hours`: after how many hours without use a login ends. `attempts`: so many wrong passwords for one name,
+    or from one client, within 15 minutes lock it for as long. `generations`: how many of the index are kept to go back
+    to. `tests`: the folder of the test sets that staff edit and run."""
+
+    session_hours: int = 8
+    attempts: int = 5
+    generations: int = 5
+    tests: str = "tests/eval"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     clinic: Clinic = field(default_factory=Clinic)
     numbers: Numbers = field(default_factory=Numbers)
@@ -163,7 +196,9 @@ class Config:
     query: Asking = field(default_factory=Asking)
     answer: Answering = field(default_factory=Answering)
     web: Web = field(default_factory=Web)
+    log: Logging = field(default_factory=Logging)
     store: Keeping = field(default_factory=Keeping)
+    staff: Staff = field(default_factory=Staff)
 
     def __post_init__(self) -> None:
         _require(
@@ -204,11 +239,25 @@ class Config:
             "sites such as https://clinic.example, with spaces between",
         )
         _require(
+            all(_HOST.fullmatch(host) for host in self.web.hosts.split()),
+            "[web] hosts",
+            "names such as chat.clinic.example, with spaces between",
+        )
+        _require(
+            all(_is_network(network) for network in self.web.metrics.split()),
+            "[web] metrics",
+            "addresses or networks such as 127.0.0.1 or 10.0.0.0/8, with spaces between",
+        )
+        _require(self.log.format in LOG_FORMATS, "[log] format", "text or json")
+        _require(
             not self.clinic.colour or _COLOUR.fullmatch(self.clinic.colour) is not None,
             "[clinic] colour",
             "a colour of six hexadecimal digits, such as #0b5c63",
         )
         _require(self.store.retention_days >= 1, "[store] retention_days", "1 or more")
+        _require(self.staff.session_hours >= 1, "[staff] session_hours", "1 or more")
+        _require(self.staff.attempts >= 1, "[staff] attempts", "1 or more")
+        _require(self.staff.generations >= 2, "[staff] generations", "2 or more")
 
     @classmethod
     def load(cls, path: Path | str | None = None, environment: Mapping[str, str] | None = None) -> Config:
@@ -306,3 +355,11 @@ def _closest(name: str, known: Mapping[str, Any]) -> str:
 def _require(holds: bool, setting: str, wanted: str) -> None:
     if not holds:
         raise ConfigError(f"{setting} is out of range", remedy=f"Set it to {wanted}.")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True

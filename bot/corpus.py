@@ -157,6 +157,16 @@ def recheck(folder: Path, source: SourceFile) -> SourceFile | None:
         return None
 
 
+def read_source(folder: Path, source: SourceFile) -> bytes | None:
+    """The bytes of the source, if the file is still as it was indexed; else None."""
+    try:
+        with _open(_regular(folder, source.path)) as file:
+            data = file.read(source.size + 1)
+    except (OSError, ValueError, Unreadable):  # ValueError: a path with a NUL
+        return None
+    return data if hashlib.sha256(data).hexdigest() == source.sha256 else None
+
+
 def boxes(folder: Path, source: SourceFile, document: Document, start: int, end: int) -> tuple[Box, ...]:
     """Where on its pages ``document.text[start:end]`` stands, a box for each run of characters on a line, in order.
 
@@ -253,7 +263,7 @@ class _Reading:
                     yield path, entry.is_symlink()
 
     def _skip_unused(self, sidecars: Iterable[str], files: Iterable[str]) -> None:
-        names = [[name for name in _sidecar_names(path) if name in sidecars] for path in files]
+        names = [[name for name in sidecar_names(path) if name in sidecars] for path in files]
         used = {first for first, *_ in filter(None, names)}
         second = {name for found in names for name in found[1:]}
         for path in sorted(set(sidecars) - used):
@@ -261,7 +271,7 @@ class _Reading:
             self._skip(path, beside)
 
     def _about(self, path: str, sidecars: set[str]) -> _Sidecar:
-        name = next((name for name in _sidecar_names(path) if name in sidecars), None)
+        name = next((name for name in sidecar_names(path) if name in sidecars), None)
         return self.sidecar(name) if name else _Sidecar()
 
     # Loading, in several threads: changes nothing here
@@ -531,7 +541,7 @@ def _facts(texts: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _sidecar_names(path: str) -> tuple[str, str]:
+def sidecar_names(path: str) -> tuple[str, str]:
     return path + SIDECAR, path.removesuffix(PurePosixPath(path).suffix) + SIDECAR
 
 

@@ -3,15 +3,19 @@
     PlainquoteError
     ├── UsageError          a command, file or argument given wrongly
     │   └── QuestionError   a question that is empty, too long or not text
+    ├── LoginFailed         a name and password that do not go together
+    │   └── LoginLocked     too many of them
     ├── ConfigError         bot.toml or an environment variable
     ├── CorpusError         the folder of documents
     ├── ModelError          the encoder's files
-    └── IndexUnusable       the index on disk
-        ├── IndexMissing    none there yet
-        ├── IndexCorrupt    damaged, truncated or altered
-        ├── IndexStale      built from other documents, settings or another model
-        ├── IndexTooNew     written by a later version of Plainquote
-        └── IndexLocked     another build is writing it
+    ├── IndexUnusable       the index on disk
+    │   ├── IndexMissing    none there yet
+    │   ├── IndexCorrupt    damaged, truncated or altered
+    │   ├── IndexStale      built from other documents, settings or another model
+    │   ├── IndexTooNew     written by a later version of Plainquote
+    │   └── IndexLocked     another build is writing it
+    └── StoreUnavailable    the database of what was shown
+        └── StoreTooNew     written by a later version of Plainquote
 
 A fault is never a refusal: "I could not search" is one of these; "the documents don't say" is an
 `Answer` with the outcome ``not_found``. Each front turns an error into text in one place.
@@ -40,6 +44,14 @@ class QuestionError(UsageError):
     def __init__(self, problem: str, *, remedy: str, text_id: str) -> None:
         super().__init__(problem, remedy=remedy)
         self.text_id = text_id
+
+
+class LoginFailed(PlainquoteError):
+    """No account has this name and this password."""
+
+
+class LoginLocked(LoginFailed):
+    """Too many wrong passwords for this name, or from this client; the right one does not help for a while."""
 
 
 class ConfigError(PlainquoteError):
@@ -76,3 +88,11 @@ class IndexTooNew(IndexUnusable):
 
 class IndexLocked(IndexUnusable):
     """Another process is writing this index."""
+
+
+class StoreUnavailable(PlainquoteError):
+    """The database of what was shown cannot be read or written now, or nothing is kept."""
+
+
+class StoreTooNew(StoreUnavailable):
+    """The database was upgraded by a later version of Plainquote."""

@@ -11,21 +11,22 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import faiss
 import numpy as np
 
-from bot import generations
+from bot import generations, originals
 from bot.config import Config
-from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, boxes, read_corpus, recheck
+from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, boxes, read_corpus, read_source, recheck
 from bot.documents import Document
 from bot.embed import Encoder
 from bot.errors import CorpusError, IndexCorrupt, IndexStale, IndexTooNew, IndexUnusable, UsageError
+from bot.generations import Publication
 from bot.lexical import Lexical
 from bot.passages import Passage, cut, indexed_texts
 from bot.spelling import vocabulary
@@ -40,6 +41,9 @@ _DECIMALS = 6
 
 _BLOCK = 65536
 """Sentences that are compared at a time, to bound the memory."""
+
+_ROWS = 4096
+"""Passages that are scored at a time, likewise."""
 
 faiss.omp_set_num_threads(1)  # on shared cores one thread a question is several times faster than two
 
@@ -103,7 +107,8 @@ class Index:
 
     `sentence_vectors`: (sentences, d) float16, those of each passage in order, passage after passage.
     `keys`: SHA-256 of what a passage's vectors depend on; two passages with the same key have the same ones.
-    `corpus`: the folder that was read, to check that a source is still as it was; None if there is none.
+    `corpus`: the folder that was read, to check that a source is still as it was; None if there is none. `home`: the
+    folder that it was loaded from.
     `vocabulary`: the words of all texts, titles and headings, folded, with their counts.
     `background`: the mean cosine of common health questions with the passage nearest to each, and likewise with
     the nearest sentence: what a match of the right field but the wrong subject is worth in this index.
@@ -123,6 +128,7 @@ class Index:
     background: tuple[float, float]
     vocabulary: Mapping[str, int]
     generation: str | None = field(default=None)
+    home: Path | None = field(default=None)
 
     def __post_init__(self) -> None:
         counts = {len(self.passages), len(self.keys), self.vectors.ntotal, self.lexical.passages}
@@ -197,7 +203,8 @@ class Index:
         """
         began = time.perf_counter()
         with generations.writing(folder):
-            known = None if rebuild else _usable(folder, encoder, config)
+            originals.settle(folder)
+            known = None if rebuild else usable(folder, encoder, config)
             known_files = known.files if known and known.is_in(corpus_folder) else ()
             corpus = read_corpus(corpus_folder, config.corpus, known.documents if known else None, known_files)
             for skipped in corpus.skipped:
@@ -206,17 +213,18 @@ class Index:
             after = {document.id: document for document in corpus.documents}
             if known and known.is_of(corpus, corpus_folder):
                 index, embedded = known, 0
+                originals.keep(folder, corpus_folder, known.sources)
             else:
                 built = cls.build(corpus, corpus_folder, encoder, config, known)
                 embedded = len(set(built.keys).difference(known.keys if known else ()))
-                index = built._publish(folder)
-        added = tuple(id for id in after if id not in before)
-        removed = tuple(id for id in before if id not in after)
+                about = built.publication("command line", "build", known)
+                index = built.publish(folder, corpus_folder, about, config.staff.generations)
+        added, changed, removed = differences(before, after)
         return Report(
             added=added,
-            changed=tuple(id for id in after if id in before and after[id] != before[id]),
+            changed=changed,
             removed=removed,
-            unchanged=sum(id in before and after[id] == before[id] for id in after),
+            unchanged=len(after) - len(added) - len(changed),
             skipped=corpus.skipped,
             cautions=corpus.cautions,
             passages=len(index.passages),
@@ -249,8 +257,26 @@ class Index:
 
     # On disk
 
-    def _publish(self, folder: Path) -> Index:
-        generations.publish(folder, lambda new: self._write(new, folder))
+    def publication(
+        self, who: str, kind: Literal["build", "publish", "roll back"], before: Index | None
+    ) -> Publication:
+        """The record of putting this index in the place of `before`."""
+        changes = differences(before.documents if before else {}, self.documents)
+        return Publication.of(who, kind, *changes, documents=len(self.documents))
+
+    def publish(
+        self,
+        folder: Path,
+        read: Path,
+        about: Publication,
+        keep: int,
+        ready: Callable[[str], None] = lambda generation: None,
+    ) -> Index:
+        """Makes this the current index of `folder`, and returns it as it is loaded from there. `read`: where its
+        sources are now, to be copied. `keep` and `ready` as for `generations.publish`. Call it within `writing`."""
+        originals.keep(folder, read, self.sources)
+        generations.publish(folder, lambda new: self._write(new, folder), about, keep=keep, ready=ready)
+        tidy(folder)
         return Index.load(folder)
 
     def _write(self, new: Path, folder: Path) -> dict[str, Any]:
@@ -273,12 +299,13 @@ class Index:
         }
 
     @classmethod
-    def load(cls, folder: Path) -> Index:
-        """The index in use in `folder`, every file checked against its hash.
+    def load(cls, folder: Path, id: str | None = None) -> Index:
+        """The index in use in `folder`, or the generation with this `id`; every file checked against its hash.
 
-        Raises IndexMissing, IndexCorrupt or IndexTooNew. `check_made_by` tells whether it fits a model.
+        Raises IndexMissing, IndexCorrupt or IndexTooNew, and UsageError for an `id` that is not kept. `check_made_by`
+        tells whether it fits a model.
         """
-        generation = generations.current(folder)
+        generation = generations.current(folder) if id is None else generations.one_of(folder, id)
         here, manifest = generation.folder, generation.manifest
         try:
             documents = [Document.from_dict(line) for line in _read_lines(here / "documents.jsonl")]
@@ -301,6 +328,7 @@ class Index:
                 background=(manifest["background"][0], manifest["background"][1]),
                 vocabulary=json.loads((here / "vocabulary.json").read_text(encoding="utf-8")),
                 generation=generation.id,
+                home=folder,
             )
         except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
             problem = f"the index in {here} is damaged: {error}"
@@ -338,10 +366,11 @@ class Index:
     def score(self, vector: np.ndarray, words: np.ndarray, rows: np.ndarray) -> Candidates:
         """The passages `rows` with their scores and without ranks (0); the arguments are those of `search`."""
         unranked = np.zeros(len(rows), dtype=np.int64)
+        blocks = [rows[at : at + _ROWS] for at in range(0, max(len(rows), 1), _ROWS)]
         return Candidates(
             rows=rows,
-            dense=self._cosines(vector, rows),
-            sentence=self._best_sentences(vector, rows),
+            dense=np.concatenate([self._cosines(vector, block) for block in blocks]),
+            sentence=np.concatenate([self._best_sentences(vector, block) for block in blocks]),
             lexical=words[rows],
             dense_rank=unranked,
             lexical_rank=unranked,
@@ -398,21 +427,88 @@ class Index:
         return self.documents[id]
 
     @cached_property
+    def rows(self) -> Mapping[str, range]:
+        """The rows of each document's passages, which are neighbours in its order; of one without any, none."""
+        firsts: dict[str, int] = {}
+        for row, passage in enumerate(self.passages):
+            firsts.setdefault(passage.document, row)
+        ends = [*firsts.values(), len(self.passages)][1:]
+        found = {id: range(first, end) for (id, first), end in zip(firsts.items(), ends, strict=True)}
+        return {id: found.get(id, range(0)) for id in self.documents}
+
+    @cached_property
     def _source_of(self) -> dict[str, SourceFile]:
         return {source.path: source for source in self.sources}
 
     def boxes(self, document: Document, start: int, end: int) -> tuple[Box, ...]:
         """Where on its pages ``document.text[start:end]`` stands; empty where there are none, or the file went."""
+        held = self._held(document)
+        return boxes(*held, document, start, end) if held else ()
+
+    def file_of(self, document: Document) -> bytes | None:
+        """The file that `document` came from; None unless it is still as it was when it was indexed."""
+        held = self._held(document)
+        return read_source(*held) if held else None
+
+    def _held(self, document: Document) -> tuple[Path, SourceFile] | None:
+        """The folder and the file in it that `document` came from, as it was when it was indexed: in the corpus or,
+        where a publication has yet to put it there, its copy."""
         source = self._source_of.get(document.source)
-        return boxes(self.corpus, source, document, start, end) if self.corpus and source else ()
+        if source is None or self.corpus is None:
+            return None
+        if now := recheck(self.corpus, source):
+            self._source_of[document.source] = now  # so that a file that was only touched is hashed once
+            return self.corpus, now
+        if self.home and (copy := originals.instead(self.home, self.generation, self.corpus, source)):
+            return originals.copies(self.home), copy
+        return None
+
+    @cached_property
+    def _language_of(self) -> dict[str, str]:
+        """The languages of files, by path, as far as they could be told from their texts."""
+        return {file.source.path: told for file in self.files if (told := file.facts.get("language"))}
+
+    def language(self, document: Document) -> str | None:
+        """The language of `document` as a BCP 47 tag: what it says itself, else what its file's text looks like."""
+        return document.metadata.get("language") or self._language_of.get(document.source)
 
     def is_current(self, document: Document) -> bool:
         """Whether the file that `document` came from is still as it was when it was indexed."""
-        source = self._source_of.get(document.source)
-        now = recheck(self.corpus, source) if self.corpus and source else None
-        if now:
-            self._source_of[document.source] = now  # so that a file that was only touched is hashed once
-        return now is not None
+        return self._held(document) is not None
+
+
+def differences(
+    before: Mapping[str, Document], after: Mapping[str, Document]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The ids of the documents that were added, changed and removed."""
+    return (
+        tuple(id for id in after if id not in before),
+        tuple(id for id in after if id in before and after[id] != before[id]),
+        tuple(id for id in before if id not in after),
+    )
+
+
+def sources_of(generation: generations.Generation) -> tuple[SourceFile, ...]:
+    """The files that the documents of a generation were made from. Raises IndexCorrupt."""
+    path = generation.folder / "sources.jsonl"
+    try:
+        return tuple(SourceFile(**line) for line in _read_lines(path))
+    except (OSError, ValueError, TypeError) as error:
+        raise IndexCorrupt(f"{path} is damaged: {error}", remedy=generations.REBUILD) from error
+
+
+def tidy(folder: Path) -> None:
+    """Removes the copies of files that no kept generation was made from and no publication under way puts into the
+    corpus; none where that cannot be told. Call it within `generations.writing`."""
+    swap = originals.under_way(folder)
+    used = {step.after.sha256 for step in swap.steps if step.after} if swap else set()
+    try:
+        for generation in generations.kept(folder):
+            used |= {source.sha256 for source in sources_of(generation)}
+    except IndexCorrupt as error:
+        logger.warning("%s", error.problem)
+        return
+    originals.clear(folder, used)
 
 
 @cache
@@ -431,7 +527,7 @@ def describe(encoder: Encoder) -> dict[str, Any]:
     }
 
 
-def _usable(folder: Path, encoder: Encoder, config: Config) -> Index | None:
+def usable(folder: Path, encoder: Encoder, config: Config) -> Index | None:
     """The index in `folder` if its vectors can be used again."""
     try:
         index = Index.load(folder)

@@ -129,6 +129,13 @@ class Lexical:
         scores: np.ndarray = self._words.scores(query) + np.float32(PAIR_WEIGHT) * self._pairs.scores(_pairs(query))
         return scores
 
+    def parts(self, query: Sequence[str]) -> dict[str, np.ndarray]:
+        """What `scores` is the sum of: (passages,) float32 for each known term, and for each pair of neighbours as
+        two terms with a space between."""
+        words = {term: self._words.scores([term]) for term in self._words.known(query)}
+        pairs = self._pairs.known(_pairs(query))
+        return words | {pair: np.float32(PAIR_WEIGHT) * self._pairs.scores([pair]) for pair in pairs}
+
 
 def _pairs(passage: Sequence[str]) -> list[str]:
     return [f"{first} {second}" for first, second in pairwise(passage)]

@@ -22,7 +22,14 @@ GAP = 4
 _SHORTEST_MISSPELT = 5  # letters: shorter words have too many neighbours of another meaning
 _LONGEST_MISSPELT = 24
 _REMEMBERED = 20_000  # words
-_SHORTEST_PART = 4  # of two words written as one
+_LONGEST_JOINED = 80
+_SHORTEST_PART = 4  # of words written as one, but for _SHORT_WORDS
+_LONGEST_PART = 14
+_SHORTEST_SENTENCE = 12  # of more than two words written as one
+_SHORT_WORDS = frozenset(
+    "a i am is it in on of to my me he she her his him the and but not can cant dont do how die end all now out who mum"
+    " dad son".split()
+)
 
 _CHUNK = re.compile(r"\S+")
 _PIECE = re.compile(r"\d++[.,]\d++[^\W\d_]*+|[$@]?[^\W_]++(?:['’‘`´ʼ$@!*|][^\W_]++)*+|[.!?;…]++|[,:()–—-]")
@@ -33,6 +40,8 @@ _FIGURE = re.compile(r"[0-9]{1,9}(?:[.,][0-9]{1,9})?")
 _RUN = re.compile(r"(.)\1+")
 _LONG_RUN = re.compile(r"(.)\1\1")
 _LEET = [str.maketrans("013457$@!|", f"o{one}eastsai{one}") for one in "il"]
+_LEET_ALONE = {"1": "i", "2": "to", "4": "for"}
+_MIXED = re.compile(r"[a-z][0-9]|[0-9][a-z]")
 _STOPS = frozenset(".!?;…\n")
 _MARKS = _STOPS | frozenset(",:()–—-")
 
@@ -97,13 +106,13 @@ class Spelling:
 
     def _read(self, typed: str) -> tuple[str, ...]:
         if not typed.isalnum() and (bare := _APOSTROPHE.sub("", typed)) != typed:
-            return self._written.get(_APOSTROPHE.sub("'", typed)) or self.read(bare)
+            plain = _APOSTROPHE.sub("'", typed)
+            ways = (plain, *(plain.translate(table) for table in _LEET))
+            return next((self._written[way] for way in ways if way in self._written), ()) or self.read(bare)
         if found := self._exactly(typed):
             return found
-        if not typed.isalpha() and not typed.isdecimal():
-            for table in _LEET:
-                if found := self._exactly(typed.translate(table)):
-                    return found
+        if found := self._from_leet(typed):
+            return found
         if number := _NUMBER.fullmatch(typed):
             figure, unit = number.groups()
             return (figure, *self.read(unit)) if unit else (figure,)
@@ -111,11 +120,22 @@ class Spelling:
             return tuple(word for part in _SYMBOL.split(typed) if part for word in self.read(part))
         if _LONG_RUN.search(typed) and (drawn := self._drawn_out.get(_RUN.sub(r"\1", typed))):
             return self._exactly(drawn)
-        if typed in self._real or not _SHORTEST_MISSPELT <= len(typed) <= _LONGEST_MISSPELT:
+        if typed in self._real or not _SHORTEST_MISSPELT <= len(typed) <= _LONGEST_JOINED:
             return (typed,)
+        if len(typed) > _LONGEST_MISSPELT:
+            return self._joined(typed) or (typed,)
         if found := self._exactly(typed + "g"):
             return found
         return self._misspelt(typed) or self._joined(typed) or (typed,)
+
+    def is_leet(self, typed: str) -> bool:
+        """Whether digits or signs stand for letters of a known word."""
+        return bool(self._from_leet(typed))
+
+    def _from_leet(self, typed: str) -> tuple[str, ...]:
+        if typed.isalpha() or typed.isdecimal():
+            return ()
+        return next((found for table in _LEET if (found := self._exactly(typed.translate(table)))), ())
 
     def _exactly(self, typed: str) -> tuple[str, ...]:
         if typed in self._written:
@@ -139,11 +159,22 @@ class Spelling:
         return (best,) if best else ()
 
     def _joined(self, typed: str) -> tuple[str, ...]:
-        for at in range(_SHORTEST_PART, len(typed) - _SHORTEST_PART + 1):
-            first, second = self._exactly(typed[:at]), self._exactly(typed[at:])
-            if first and second:
-                return first + second
-        return ()
+        """The fewest known words that spell `typed`: two of four letters or more, or several that are shorter."""
+        fewest: list[tuple[str, ...] | None] = [(), *(None for _ in typed)]
+        for end in range(1, len(typed) + 1):
+            for start in range(max(0, end - _LONGEST_PART), end):
+                before, part = fewest[start], typed[start:end]
+                if before is None or (len(part) < _SHORTEST_PART and part not in _SHORT_WORDS) or not self.knows(part):
+                    continue
+                made = (*before, part)
+                best = fewest[end]
+                if best is None or len(made) < len(best):
+                    fewest[end] = made
+        parts = fewest[-1] or ()
+        plain = len(parts) == 2 and all(len(part) >= _SHORTEST_PART for part in parts)
+        if not plain and (len(parts) < 3 or len(typed) < _SHORTEST_SENTENCE):
+            return ()
+        return tuple(word for part in parts for word in self._exactly(part))
 
 
 def _deletions(word: str) -> list[str]:
@@ -192,7 +223,8 @@ class Phrases:
 
     lists: each name's phrases; a phrase may name other lists in braces, but no list may hold itself. fillers: words
     that are passed over, in phrases and texts alike. numbers: for each name the (lowest, highest) figure that
-    ``{name}`` stands for. Raises ValueError if a phrase names an unknown list or has nothing to match.
+    ``{name}`` stands for. further: words to know that are in no phrase. Raises ValueError if a phrase names an
+    unknown list or has nothing to match.
     """
 
     def __init__(
@@ -202,6 +234,7 @@ class Phrases:
         fillers: Iterable[str] = (),
         numbers: Mapping[str, tuple[float, float]] | None = None,
         real: frozenset[str] = frozenset(),
+        further: Iterable[str] = (),
     ) -> None:
         self._numbers = dict(numbers or {})
         self._fillers = frozenset(fillers)
@@ -211,7 +244,7 @@ class Phrases:
         self._after: dict[str, dict[int, list[int]]] = {}  # by label, the nodes that it leads to from others
         self._names: list[list[str]] = [[]]
         made: dict[tuple[int, _Element], int] = {}
-        words = set(self._fillers)
+        words = {*self._fillers, *further}
         for name, phrases in lists.items():
             for phrase in phrases:
                 for elements in self._elements(phrase, plain):
@@ -269,7 +302,12 @@ class Phrases:
         clauses: list[int] = []
         ends: list[int] = []
         clause = 0
-        for typed, start, end in self._letters_joined(_pieces(text)):
+        pieces = list(self._letters_joined(_pieces(text)))
+        alone = (
+            _LEET_ALONE if any(_MIXED.search(typed) and self.spelling.is_leet(typed) for typed, _, _ in pieces) else {}
+        )
+        for typed, start, end in pieces:
+            typed = alone.get(typed, typed)
             if typed[0] in _MARKS:
                 clause += 1
                 if typed[0] in _STOPS:

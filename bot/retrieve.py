@@ -124,20 +124,24 @@ class Hits(Sequence[Hit]):
         }
 
 
-def retrieve(query: Query, index: Index, encoder: Encoder, config: Config, k: int, timings: Timings) -> Hits:
-    """The best `k` passages, or fewer if there are not as many candidates. Never refuses.
+def retrieve(
+    query: Query, index: Index, encoder: Encoder, config: Config, k: int, timings: Timings, *, every: bool = False
+) -> Hits:
+    """The best `k` passages, or fewer if there are not as many candidates. Never refuses. With `every`, all passages
+    of the index with the same scores, and their ranks in the whole of both lists.
 
     What a follow-up refers to is a bonus: ``(S(question) + w · min(S(context), limit)) / (1 + w)``, S being the fused
     score and `limit` that of the context's tenth best passage. Without the limit, what answered the question before
     would be found again. The hits carry the cosines and words of question and context as one text.
     """
     most = max(k, config.ranking.candidates)
+    listed, wanted = (len(index.passages), np.arange(len(index.passages))) if every else (most, None)
     context = query.context if terms(query.text) else ""  # "why?" says nothing without it
     alone = _ask(
         query.text if context or not query.context else query.completed, query.expansion, index, encoder, timings
     )
     with timings.of("search"):
-        candidates = index.search(alone.vector, alone.words, most)
+        candidates = index.search(alone.vector, alone.words, listed, wanted)
         scores = fuse(candidates, alone.known_terms, config)
     whole = alone
     if context:
@@ -152,8 +156,8 @@ def retrieve(query: Query, index: Index, encoder: Encoder, config: Config, k: in
                 fuse(index.score(part.vector, part.words, rows), part.known_terms, config) for part in (alone, about)
             )
             scores = np.round((own + CONTEXT_WEIGHT * np.minimum(other, limit)) / (1 + CONTEXT_WEIGHT), 6)
-            candidates = index.search(whole.vector, whole.words, most, rows)
-    order = np.lexsort((candidates.rows, -scores))[:k]
+            candidates = index.search(whole.vector, whole.words, listed, rows)
+    order = np.lexsort((candidates.rows, -scores))[: None if every else k]
     hits = tuple(
         Hit(
             rank=rank,
@@ -170,6 +174,16 @@ def retrieve(query: Query, index: Index, encoder: Encoder, config: Config, k: in
         for rank, at in enumerate(order, start=1)
     )
     return Hits(query, alone.vector, alone.terms, hits, timings)
+
+
+def lexical_parts(query: Query, index: Index) -> dict[str, np.ndarray]:
+    """What `Hit.lexical` is the sum of: (passages,) float32 for each word and each pair of words, stemmed."""
+    own = terms(query.completed if query.context else query.text)
+    more = [term for term in terms(query.expansion) if term not in own]
+    parts = index.lexical.parts(own)
+    for part, scores in index.lexical.parts(more).items():
+        parts[part] = parts.get(part, np.float32(0)) + np.float32(EXPANSION_WEIGHT) * scores
+    return parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,17 +138,25 @@ class Speller:
             or not _LATIN.fullmatch(word.folded)
         ):
             return None
-        meant = self._nearest(word, words) or self._split(word.folded)
+        meant = self._nearest(word.folded, word, words) or self._plural(word, words) or self._split(word.folded)
         return Correction(word.start, word.end, word.text, _in_case_of(word.text, meant)) if meant else None
 
-    def _nearest(self, word: _Word, words: Sequence[_Word]) -> str | None:
-        ranked = self._ranked(word.folded)
+    def _plural(self, word: _Word, words: Sequence[_Word]) -> str | None:
+        """Of a word that the documents have in the singular alone."""
+        if not word.folded.endswith("s") or len(word.folded) <= SHORTEST:
+            return None
+        meant = self._nearest(word.folded[:-1], word, words)
+        return f"{meant}s" if meant and meant in self._counts and not meant.endswith("s") else None
+
+    def _nearest(self, folded: str, word: _Word, words: Sequence[_Word]) -> str | None:
+        """The one word that `folded`, all or a part of `word`, stands for."""
+        ranked = self._ranked(folded)
         if len(ranked) > 1:
             ranked = self._in_company(ranked, word, words)
         if not ranked:
             return None
         score, apart, best = ranked[0]
-        if apart > self._limit(word, best):
+        if apart > self._limit(folded, word, best):
             return None
         for other_score, _, other in ranked[1:]:
             if other_score - score >= DRUG_MARGIN:
@@ -170,16 +178,16 @@ class Speller:
                     nearest[near] = (round(apart + handicap, 6), apart, near)
         return sorted(nearest.values())
 
-    def _limit(self, word: _Word, best: str) -> float:
-        """The greatest distance at which `word` is corrected to `best`; below 0: it never is."""
+    def _limit(self, folded: str, word: _Word, best: str) -> float:
+        """The greatest distance at which `folded` is corrected to `best`; below 0: it never is."""
         held = best in self._counts
-        same_start = best[0] == word.folded[0]
+        same_start = best[0] == folded[0]
         if not held and not (best in self._chosen and same_start):
             return -1.0
         if word.is_name:
-            return 0.9 if held and len(word.folded) >= LONG else -1.0
-        strict = len(word.folded) < LONG or not held or not same_start
-        return 1.0 if strict or _TERM_ENDINGS.search(word.folded) else 1.4
+            return 0.9 if held and len(folded) >= LONG else -1.0
+        strict = len(folded) < LONG or not held or not same_start
+        return 1.0 if strict or _TERM_ENDINGS.search(folded) else 1.4
 
     def _in_company(self, ranked: Sequence[_Ranked], word: _Word, words: Sequence[_Word]) -> list[_Ranked]:
         """`ranked` again, the words put forward that the documents hold beside a neighbour of `word`."""

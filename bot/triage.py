@@ -18,12 +18,15 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from bot.patterns import Match, Phrases, Words
+from bot.points import Points
 
 FOLDER = Path(__file__).parent / "rules"
 
 Level = Literal["immediate", "urgent", "ask_clinic"]
 State = Literal["live", "about", "past", "denied", "harmless"]
 LEVELS: tuple[Level, ...] = ("immediate", "urgent", "ask_clinic")
+IN_DOUBT = "in_doubt"
+"""The category of what only points tell: its cards say whom to call for any of the others."""
 NEAR = 12
 """Words within which the parts of a rule must stand together, unless it says otherwise."""
 
@@ -112,11 +115,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules, compiled. topics: by category, the phrases that name an emergency without telling of one."""
+    """All rules, compiled. topics: by category, the phrases that name an emergency without telling of one. points: of
+    the words, for what no rule names."""
 
     rules: tuple[Rule, ...]
     topics: Mapping[str, tuple[str, ...]]
     phrases: Phrases
+    points: Points
 
 
 def triage(text: str, history: Sequence[str] = ()) -> Triage:
@@ -125,13 +130,14 @@ def triage(text: str, history: Sequence[str] = ()) -> Triage:
     return reading.emergency or reading.personal or reading.about or Triage()
 
 
-def read(text: str, history: Sequence[str] = ()) -> Reading:
-    """Everything that the rules say of `text`; `history` holds the earlier questions, oldest first.
+def read(text: str, history: Sequence[str] = (), rules: Rules | None = None) -> Reading:
+    """Everything that the rules say of `text`; `history` holds the earlier questions, oldest first. rules: the shipped
+    ones, if none are given.
 
     A turn that goes on about an emergency of one of the last three questions ("what should I do?") is one too, and one
     that says that what was asked about is happening ("now it's getting worse") is urgent.
     """
-    rules = load_rules()
+    rules = rules or load_rules()
     reading, words, matches = _read(text, rules)
     if reading.emergency or not history or not _goes_on(words, matches):
         return reading
@@ -139,20 +145,34 @@ def read(text: str, history: Sequence[str] = ()) -> Reading:
         before = _read(earlier, rules)[0]
         emergency = before.emergency
         if before.about and "comes_true" in matches:
-            emergency = _as_urgent(before.about)
+            emergency = _at(before.about, "urgent")
         if emergency:
             return Reading(emergency, None, reading.personal, None, reading.asks_dose)
     return reading
 
 
-def _as_urgent(about: Triage) -> Triage:
-    return Triage("urgent", about.category, f"card_{about.category}_urgent", about.rule, about.matched)
+def _at(found: Triage, level: Level) -> Triage:
+    """The same at this level."""
+    return (
+        found
+        if found.level == level
+        else Triage(level, found.category, f"card_{found.category}_{level}", found.rule, found.matched)
+    )
 
 
 @cache
 def load_rules() -> Rules:
     """The shipped rules. Raises ValueError for a list that is defined twice or unknown."""
-    files = {path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.toml"))}
+    return compile_rules(Points.read(FOLDER / "points.toml"))
+
+
+def compile_rules(points: Points) -> Rules:
+    """The shipped rules with other points."""
+    files = {
+        path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(FOLDER.glob("*.toml"))
+        if path.stem != "points"
+    }
     shared = files["words"]
     lists: dict[str, Sequence[str]] = {}
     rules: list[Rule] = []
@@ -175,8 +195,8 @@ def load_rules() -> Rules:
         lists[f"topic.{category}"] = phrases
     real = frozenset((FOLDER / "real_words.txt").read_text(encoding="utf-8").split())
     numbers = {name: (low, high) for name, (low, high) in shared["numbers"].items()}
-    compiled = Phrases(lists, shared["written"], shared["fillers"], numbers, real)
-    return Rules(tuple(rules), MappingProxyType(topics), compiled)
+    compiled = Phrases(lists, shared["written"], shared["fillers"], numbers, real, points.words())
+    return Rules(tuple(rules), MappingProxyType(topics), compiled, points)
 
 
 def _rule(entry: Mapping[str, Any], category: str) -> Rule:
@@ -194,14 +214,18 @@ def _read(text: str, rules: Rules) -> tuple[Reading, Words, Mapping[str, Sequenc
         matches[match.name].append(match)
     found = [fit for rule in rules.rules for fit in _fits(rule, matches, words)]
     emergencies = [fit for fit in found if fit.rule.category not in ("personal", "turn")]
-    live = [(_level(fit), fit) for fit in emergencies if _level(fit)]
-    emergency = min(live, key=lambda pair: (LEVELS.index(pair[0]), pair[1].start), default=None)
+    live = [(level, fit) for fit in emergencies if (level := _level(fit))]
+    ruled = _most_pressing(live)
+    emergency = _said(ruled[1], text, words, ruled[0]) if ruled else None
+    about = None if emergency else _asked_about(emergencies, matches, words, text, rules)
     personal = [fit for fit in found if fit.rule.category == "personal"]
     turns = [fit for fit in found if fit.rule.category == "turn"]
+    if emergency or not turns:
+        emergency = _with_points(emergency, about, bool(personal), rules.points, words, text)
     return (
         Reading(
-            emergency=_said(emergency[1], text, words, emergency[0]) if emergency else None,
-            about=None if emergency else _asked_about(emergencies, matches, words, text, rules),
+            emergency=emergency,
+            about=None if emergency else about,
             personal=_said(personal[0], text, words, "ask_clinic") if personal else None,
             turn=_said(turns[0], text, words, None) if turns and not emergency and not personal else None,
             asks_dose=any(fit.rule.kind == "dose" for fit in personal),
@@ -209,6 +233,35 @@ def _read(text: str, rules: Rules) -> tuple[Reading, Words, Mapping[str, Sequenc
         words,
         matches,
     )
+
+
+def _most_pressing(live: Sequence[tuple[Level, Found]]) -> tuple[Level, Found] | None:
+    """The first of the highest level, or what goes on where it ends: "want to kill" is less than "kill myself"."""
+    ordered = sorted(live, key=lambda pair: (LEVELS.index(pair[0]), pair[1].start))
+    best = ordered[0] if ordered else None
+    for level, fit in ordered:
+        if best and level == best[0] and fit.start < best[1].end < fit.end:
+            best = level, fit
+    return best
+
+
+def _with_points(
+    emergency: Triage | None, about: Triage | None, personal: bool, points: Points, words: Words, text: str
+) -> Triage | None:
+    """What no rule names; what is more pressing than the rules say of it, and what is less. A personal question needs
+    more points than others: it has words such as "my tablets" by its nature."""
+    tally = points.tally(words)
+    if emergency is None or emergency.level is None:
+        least = points.urgent + points.enough if personal else points.urgent
+        if tally.points < least or tally.alarming < points.enough:
+            return None
+        level: Level = "immediate" if tally.points >= points.immediate else "urgent"
+        category = about.category if about and about.category else IN_DOUBT
+        matched = _slice(tally.start, tally.end, text, words)
+        return Triage(level, category, f"card_{category}_{level}", "points", matched)
+    if tally.points < points.calm:
+        return _at(emergency, "urgent") if emergency.level == "immediate" else None
+    return _at(emergency, "immediate") if tally.points >= points.immediate else emergency
 
 
 def _fits(rule: Rule, matches: Mapping[str, Sequence[Match]], words: Words) -> Iterator[Found]:

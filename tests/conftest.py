@@ -61,6 +61,7 @@ def _direction(word: str, dimension: int) -> np.ndarray:
 def serving(corpus: Path, folder: Path, encoder: Encoder, **environment: str) -> Iterator[str]:
     """`app.py` over an index of `corpus` in `folder`, in a process of its own; its address."""
     with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PLAINQUOTE_STORE_URL", f"sqlite:///{folder.parent / 'store.db'}")
         for name, value in environment.items():
             patched.setenv(name, value)
         Index.update(folder, corpus, encoder, Config.load())

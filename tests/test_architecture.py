@@ -8,16 +8,16 @@ from conftest import ROOT
 
 # Each module may import those before its own row's end, as docs/architecture.md draws them.
 ORDER = [
-    ["errors", "regions"],
+    ["errors", "patterns", "regions"],
     ["config"],
-    ["texts", "loaders", "timings", "sentences", "page", "patterns"],
+    ["texts", "loaders", "timings", "sentences", "page", "points", "shown", "redact", "database"],
     ["documents", "quality", "embed", "lexical", "triage"],
-    ["corpus", "generations", "passages", "spelling", "glossary", "followup"],
+    ["corpus", "generations", "passages", "pictures", "spelling", "glossary", "followup"],
     ["index", "query"],
     ["retrieve", "check", "watch", "inventory"],
     ["confidence", "highlights"],
     ["answer"],
-    ["bot"],
+    ["bot", "store"],
     ["evaluation"],
     ["evaluate", "ui"],
     ["report", "ingest_report"],
@@ -42,6 +42,7 @@ ONLY_IN = {
     "py3langid": {"quality"},
     "syllapy": {"quality"},
     "watchfiles": {"watch"},
+    "sqlalchemy": {"database", "store"},
 }
 FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "joblib", "requests", "urllib.request"}
 FILES = sorted((ROOT / "bot").rglob("*.py"))

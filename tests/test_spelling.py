@@ -42,6 +42,7 @@ def mended(speller: Speller, question: str) -> str:
         ("infusons", "infusions"),
         ("neuropathik pain", "neuropathic pain"),
         ("an opiod", "an opioid"),
+        ("some opiods", "some opioids"),
         ("sicle cell", "sickle cell"),
         ("is it adictive?", "is it addictive?"),
         ("morfine or lidocane", "morphine or lidocaine"),  # a drug that the documents don't hold

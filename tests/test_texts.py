@@ -1,14 +1,18 @@
+import json
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from bot import regions, texts
+from bot.bot import Bot
 from bot.config import Clinic, Config, Numbers
+from bot.errors import ConfigError
 
 GOLDEN = Path(__file__).parent / "data" / "texts_en.toml"
-PLACEHOLDERS = {"clinic", "phone", "hours", "max_question_chars", "languages", *regions.LINES}
+PLACEHOLDERS = {"clinic", "phone", "hours", "max_question_chars", "retention_days", "languages", *regions.LINES}
 
 
 def test_the_wording_is_the_reviewed_one() -> None:
@@ -63,3 +67,76 @@ def test_no_text_is_left_with_an_open_placeholder() -> None:
 
 def test_languages_have_names() -> None:
     assert "Our leaflets are in: English, Spanish." in texts.notice("turn_other_language", Config(), ["en", "es"]).text
+
+
+# Other languages
+
+
+def write(folder: Path, language: str, entries: dict[str, texts.Entry], **changed: str | None) -> Config:
+    """Writes a catalogue with some texts changed or, where None, left out; settings that choose it."""
+    lines = []
+    for entry in entries.values():
+        text = changed.pop(entry.id, entry.text)
+        if text is not None:
+            lines.append(f"[{entry.id}]\nversion = 1\nreviewer = 'R'\ntext = {json.dumps(text, ensure_ascii=False)}\n")
+    lines += [f"[{id}]\nversion = 1\nreviewer = 'R'\ntext = {json.dumps(text)}\n" for id, text in changed.items()]
+    (folder / f"{language}.toml").write_text("\n".join(lines), encoding="utf-8")
+    return Config(clinic=Clinic(language=language))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of catalogues of our own, with the English one in it."""
+    shutil.copy(texts.FOLDER / "en.toml", tmp_path)
+    shutil.copy(texts.FOLDER / "languages.toml", tmp_path)
+    monkeypatch.setattr(texts, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def test_another_language_is_one_more_file(folder: Path) -> None:
+    config = write(folder, "de-CH", dict(texts.catalogue()), send="Fragen")
+    assert texts.notice("send", config).text == "Fragen"
+    assert texts.notice("send", Config()).text == "Ask"
+    assert texts.notice("card_self_harm_immediate", config).text.count("911") == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"send": None}, "lacks [send]"),
+        ({"sned": "Fragen"}, "has [sned], which is no text of ours"),
+        ({"send": "Fragen {phone}"}, "has {phone} in [send], which does not belong there"),
+        ({"send": "Fragen {nothing}"}, "has {nothing} in [send]"),
+        ({"about_call": "Rufen Sie {emergency} an."}, "lacks {crisis} in [about_call]"),
+        ({"send": "Fragen {clinic.name}"}, "no placeholder's name"),
+        ({"send": "Fragen {clinic!r}"}, "no placeholder's name"),
+        ({"send": "Fragen {clinic:>9}"}, "no placeholder's name"),
+        ({"send": "Fragen {}"}, "no placeholder's name"),
+        ({"send": "Fragen {"}, "[send]"),
+        ({"send": "  "}, "empty reviewer or text"),
+    ],
+)
+def test_a_catalogue_that_is_not_whole_is_named_at_the_start(
+    folder: Path, bot: Bot, changed: dict[str, str | None], problem: str
+) -> None:
+    config = write(folder, "de", dict(texts.catalogue()), **changed)
+    with pytest.raises(ConfigError, match=re.escape(problem)) as caught:
+        Bot(bot.index, bot.encoder, config)
+    assert "de.toml" in caught.value.problem
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "content", ["[send", "send = 3", "[send]\ntext = 'x'", "[send]\nversion='1'\nreviewer='R'\ntext='x'"]
+)
+def test_a_file_that_is_no_catalogue_is_named(folder: Path, content: str) -> None:
+    (folder / "de.toml").write_text(content)
+    with pytest.raises(ConfigError, match=r"de\.toml is no catalogue of texts"):
+        texts.catalogue("de")
+
+
+@pytest.mark.parametrize("language", ["xx", "", "../en", "en.toml", "/etc/passwd", "languages"])
+def test_a_language_without_texts_is_a_problem_with_a_remedy(bot: Bot, language: str) -> None:
+    with pytest.raises(ConfigError, match="there are no texts in the language") as caught:
+        Bot(bot.index, bot.encoder, Config(clinic=Clinic(language=language)))
+    assert "one of: en" in caught.value.remedy

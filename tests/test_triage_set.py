@@ -13,6 +13,7 @@ import pytest
 
 FOLDER = Path(__file__).parent / "triage"
 HALVES = ("live", "live_heldout")
+HARMLESS = ("harmless", "harmless_heldout")
 LABELS = {"none", "about", "past"}
 CATEGORIES = {
     "self_harm",
@@ -44,7 +45,7 @@ def share(name: str, field: str, value: object, categories: set[str] = CATEGORIE
 
 def has_live_fields(row: dict) -> bool:
     return (
-        row.keys() - {"history"} == {"text", "category", "level", "person", "misspelt"}
+        row.keys() - {"history"} == {"text", "category", "level", "person", "misspelt", "writer"}
         and row["category"] in CATEGORIES
         and row["level"] in {"immediate", "urgent"}
         and row["person"] in {"first", "third"}
@@ -53,7 +54,7 @@ def has_live_fields(row: dict) -> bool:
 
 
 def has_harmless_fields(row: dict) -> bool:
-    return row.keys() - {"history"} == {"text", "label"} and row["label"] in LABELS
+    return row.keys() - {"history"} == {"text", "label", "writer"} and row["label"] in LABELS
 
 
 def has_sound_texts(row: dict) -> bool:
@@ -70,59 +71,65 @@ def test_every_live_line_has_its_fields(name):
     assert misfits(name, has_live_fields) == []
 
 
-def test_every_harmless_line_has_a_text_and_a_label():
-    assert misfits("harmless", has_harmless_fields) == []
+@pytest.mark.parametrize("name", HARMLESS)
+def test_every_harmless_line_has_a_text_and_a_label(name):
+    assert misfits(name, has_harmless_fields) == []
 
 
-@pytest.mark.parametrize("name", [*HALVES, "harmless"])
+@pytest.mark.parametrize("name", [*HALVES, *HARMLESS])
 def test_texts_and_histories_are_not_blank(name):
     assert misfits(name, has_sound_texts) == []
 
 
 @pytest.mark.parametrize("name", HALVES)
-def test_live_messages_have_2_to_60_words(name):
-    assert misfits(name, lambda row: 2 <= len(row["text"].split()) <= 60) == []
+def test_live_messages_have_2_to_120_words(name):
+    assert misfits(name, lambda row: 2 <= len(row["text"].split()) <= 120) == []
 
 
 @pytest.mark.parametrize("name", HALVES)
-def test_each_half_holds_at_least_230_emergencies_spread_evenly(name):
+def test_each_half_holds_enough_of_every_category(name):
     counts = Counter(row["category"] for row in read(name))
-    assert counts.total() >= 230
+    assert counts.total() >= 400
     assert counts.keys() == CATEGORIES
-    assert max(counts.values()) <= 1.2 * min(counts.values())
+    assert min(counts.values()) >= 60
 
 
 @pytest.mark.parametrize("name", HALVES)
-def test_a_third_is_in_the_third_person_and_a_third_misspelt(name):
+def test_a_third_is_in_the_third_person_and_many_are_misspelt(name):
     assert 1 / 3 <= share(name, "person", "third") <= 1 / 2
-    assert 1 / 3 <= share(name, "misspelt", True) <= 1 / 2
+    assert 1 / 5 <= share(name, "misspelt", True) <= 1 / 2
 
 
 @pytest.mark.parametrize("name", HALVES)
 @pytest.mark.parametrize("category", sorted(CATEGORIES))
 def test_every_category_has_both_persons_both_levels_and_misspelt_lines(name, category):
-    assert 1 / 4 <= share(name, "person", "third", {category}) <= 3 / 4
-    assert 1 / 4 <= share(name, "misspelt", True, {category}) <= 1 / 2
+    assert 1 / 5 <= share(name, "person", "third", {category}) <= 3 / 4
+    assert share(name, "misspelt", True, {category}) >= 1 / 8
     assert 0 < share(name, "level", "urgent", {category}) < 2 / 3
 
 
-@pytest.mark.parametrize("name", HALVES)
-def test_about_one_in_twenty_is_a_follow_up_turn(name):
-    first_turns = misfits(name, lambda row: "history" in row)
-    part = len(first_turns) / len(read(name))
-    assert 0.92 <= part <= 0.96
+@pytest.mark.parametrize("name", [*HALVES, *HARMLESS])
+def test_some_are_follow_up_turns(name):
+    follow_ups = [row for row in read(name) if "history" in row]
+    assert len(follow_ups) >= 0.04 * len(read(name))
 
 
-def test_harmless_holds_at_least_230_lines_and_50_of_each_label():
-    counts = Counter(row["label"] for row in read("harmless"))
-    assert counts.total() >= 230
-    assert min(counts.values()) >= 50
+@pytest.mark.parametrize("name", HARMLESS)
+def test_harmless_lines_have_every_label(name):
+    counts = Counter(row["label"] for row in read(name))
+    assert min(counts[label] for label in LABELS) >= 40
 
 
-def test_no_message_occurs_twice_in_the_three_files():
-    places: dict[str, list[str]] = {}
-    for name in (*HALVES, "harmless"):
+def test_the_halves_are_by_other_writers():
+    writers = [{row["writer"] for name in names for row in read(name)} for names in zip(HALVES, HARMLESS, strict=True)]
+    assert not writers[0] & writers[1]
+
+
+def test_no_message_occurs_twice():
+    """The same words with another history are another message."""
+    places: dict[tuple[str, ...], list[str]] = {}
+    for name in (*HALVES, *HARMLESS):
         for number, row in enumerate(read(name), start=1):
-            places.setdefault(normal(row["text"]), []).append(f"{name}:{number}")
-    repeated = [where for where in places.values() if len(where) > 1]
-    assert repeated == []
+            said = tuple(map(normal, (row["text"], *row.get("history", []))))
+            places.setdefault(said, []).append(f"{name}:{number}")
+    assert [where for where in places.values() if len(where) > 1] == []

@@ -1,8 +1,8 @@
 import html
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -11,13 +11,15 @@ from gradio_client.exceptions import AppError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answer import Place, Quote
+from bot.answer import Answer, Place, Quote
 from bot.bot import Bot
-from bot.config import Answering, Config
+from bot.config import Answering, Clinic, Config
 from bot.documents import Document, Section
 from bot.errors import IndexStale, UsageError
+from bot.texts import Notice, contact
 from bot.ui import chat, render
-from bot.ui.app import _listen, _range
+from bot.ui.app import _listen
+from bot.ui.frontpage import rewritten
 from bot.ui.headers import _script_policy
 
 DOCUMENT = "ketamine-for-chronic-pain.txt"
@@ -114,15 +116,6 @@ def test_a_citation_names_all_that_is_known() -> None:
         assert expected in shown
 
 
-@given(st.integers(0, 3000), st.integers(1, 200))
-def test_of_a_long_document_the_surroundings_are_shown(start: int, length: int) -> None:
-    text = "word " * 30_000
-    start *= 30
-    first, last = render.shown_part(text, start, start + length)
-    assert 0 <= first <= start < start + length <= last <= len(text)
-    assert last - first <= length + 2 * render.AROUND
-
-
 def test_starters_are_headings_from_all_over_the_corpus() -> None:
     def document(id: str, headings: tuple[str, ...]) -> Document:
         sections = tuple(Section(n, n + 1, (h,) if h else ()) for n, h in enumerate(headings))
@@ -133,41 +126,79 @@ def test_starters_are_headings_from_all_over_the_corpus() -> None:
     assert chat.starters([document("a", ("x" * 90, "…"))]) == ("Title a",)
 
 
-def said(bot: Bot, question: str) -> list[str]:
-    """What the log and the line for problems hold at the end."""
-    conversation = chat.Conversation(turns=[])
-    problem = ""
-    for turns, _, told in chat.replies(bot, question, conversation):
-        conversation = turns if "turns" in turns else conversation
-        problem = told
-    return [*(turn["html"] for turn in conversation["turns"]), problem]
+class Spoken:
+    """A recorder that keeps what it is told."""
+
+    def __init__(self, id: str | None = "i" * 22) -> None:
+        self.id = id
+        self.answers: list[Answer] = []
+        self.faults: list[tuple[str, Exception, list[str]]] = []
+
+    def answer(self, answer: Answer, milliseconds: float) -> str | None:
+        assert milliseconds > 0
+        self.answers.append(answer)
+        return self.id
+
+    def fault(self, question: str, error: Exception, milliseconds: float, notices: Sequence[Notice] = ()) -> None:
+        self.faults.append((question, error, [notice.id for notice in notices]))
 
 
 def test_a_fault_is_told_as_a_fault_and_logged_without_the_question(
     bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(error: Exception) -> list[str]:
+    recorder = Spoken()
+
+    def fail(error: Exception) -> chat.Reply:
         def ask(self: Bot, question: str, history: object = (), *, own_words: bool = False) -> None:
             raise error
 
         monkeypatch.setattr(Bot, "ask", ask)
-        return said(bot, "Is my secret safe?")
+        return chat.reply(bot, recorder, {"question": "Is my secret safe?", "history": []})
 
-    [problem] = fail(ZeroDivisionError("boom"))
-    assert 'data-notice="fault"' in problem
-    assert "does not mean that our leaflets have no answer" in problem
+    told = fail(ZeroDivisionError("boom"))
+    assert told["html"] == ""
+    assert 'data-notice="fault"' in told["problem"]
+    assert "does not mean that our leaflets have no answer" in told["problem"]
     assert "ZeroDivisionError" in caplog.text
-    [problem] = fail(IndexStale("a.txt is not as it was", remedy="bot index"))
-    assert 'data-notice="index_out_of_date"' in problem
+    assert (
+        'data-notice="index_out_of_date"' in fail(IndexStale("a.txt is not as it was", remedy="bot index"))["problem"]
+    )
     assert "secret" not in caplog.text
+    assert [notices for _, _, notices in recorder.faults] == [["fault"], ["index_out_of_date"]]
+    assert recorder.answers == []
 
 
-@pytest.mark.parametrize(("question", "id"), [("  ", "question_empty"), ("pain " * 500, "question_too_long")])
-def test_what_cannot_be_asked_is_told_and_kept_in_the_box(bot: Bot, question: str, id: str) -> None:
-    [(turns, box, problem)] = chat.replies(bot, question, chat.Conversation(turns=[]))
-    assert "turns" not in turns, "the conversation is left as it is"
-    assert box == question
-    assert f'data-notice="{id}"' in problem
+@pytest.mark.parametrize(
+    ("question", "id"),
+    [
+        ("  ", "question_empty"),
+        ("pain " * 500, "question_too_long"),
+        (5, "question_not_text"),
+        (None, "question_not_text"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_and_not_recorded(bot: Bot, question: object, id: str) -> None:
+    recorder = Spoken()
+    told = chat.reply(bot, recorder, {"question": question, "history": []})
+    assert told["html"] == ""
+    assert f'data-notice="{id}"' in told["problem"]
+    assert recorder.answers == recorder.faults == []
+
+
+@pytest.mark.parametrize("history", ["what is it?", 7, None, [3], {"a": 1}])
+def test_a_history_that_is_none_is_told(bot: Bot, history: object) -> None:
+    assert "problem" in chat.reply(bot, Spoken(), {"question": "why?", "history": history})["problem"]
+
+
+def test_an_answer_is_recorded_and_asks_whether_it_helped(bot: Bot) -> None:
+    recorder = Spoken()
+    question = "What are the side effects of ketamine?"
+    told = chat.reply(bot, recorder, {"question": question, "history": []})
+    assert told["problem"] == ""
+    assert 'data-answer="iiiiiiiiiiiiiiiiiiiiii"' in told["html"]
+    assert [answer.question for answer in recorder.answers] == [question]
+    for asked, told_to in (("I cannot breathe", recorder), ("Hello!", recorder), (question, Spoken(id=None))):
+        assert "feedback" not in chat.reply(bot, told_to, {"question": asked, "history": []})["html"], asked
 
 
 def test_earlier_questions_are_handed_on(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,38 +207,78 @@ def test_earlier_questions_are_handed_on(bot: Bot, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         Bot, "ask", lambda self, asked, history, **how: seen.append(history) or ask(self, asked, history)
     )
-    turns = [chat.Turn(question="first?", html="", pending=False)]
-    list(chat.replies(bot, "and then?", chat.Conversation(turns=turns)))
+    chat.reply(bot, Spoken(), {"question": "and then?", "history": ["first?"]})
     assert seen == [["first?"]]
 
 
-# The page of a document
+# Numbers to call
 
 
-def source(site: str, **query: object) -> httpx.Response:
-    return httpx.get(f"{site}/source?{urlencode(query)}")
+@pytest.mark.parametrize(
+    ("written", "dialled"),
+    [
+        ("911", "911"),
+        ("1-800-222-1222 (Poison Help)", "18002221222"),
+        ("+44 (0)20 7946 0000", "+442079460000"),
+        ("(020) 7946 0000 ext. 12", "02079460000"),
+        ("988 (Suicide and Crisis Lifeline)", "988"),
+        ("", ""),
+        ("ask at the desk", ""),
+        ("12", ""),
+        ('5550100"><script>', "5550100"),
+    ],
+)
+def test_a_number_is_dialled_by_its_digits(written: str, dialled: str) -> None:
+    assert render.dialling(written) == dialled
 
 
-def test_the_page_of_a_document_marks_the_quote(site: str, bot: Bot) -> None:
-    quote = bot.ask("What are the side effects of ketamine?").quotes[0]
-    place = {"document": quote.document, "start": quote.start, "end": quote.end, "sha256": quote.sha256}
-    found = source(site, **place)
-    assert found.status_code == 200
-    marked = re.search(r'(?s)<mark id="quote">(.*?)</mark>', found.text)
-    assert marked
-    assert html.unescape(marked[1]) == quote.text
-    assert "<script" not in found.text
-    assert source(site, **{**place, "sha256": "0" * 64}).status_code == 409
-    assert source(site, **{**place, "document": "other"}).status_code == 404
-    for wrong in ({"start": "x"}, {"start": -1}, {"end": 10**9}, {"end": 0}, {"start": "٣"}):
-        assert source(site, **{**place, **wrong}).status_code == 400
-    assert source(site).status_code == 404
+def test_a_card_has_a_link_for_each_number_that_it_names(bot: Bot) -> None:
+    shown = render.answer(bot.ask("I took all my pills and I want to die"), Config())
+    named = re.findall(r"911|988|1-800-222-1222", Shown(shown).text)
+    assert re.findall(r'href="tel:(.*?)"', shown) == [number.replace("-", "") for number in dict.fromkeys(named)]
+    assert named
+    assert shown.index('role="alert"') < shown.index("tel:")
 
 
-def test_ranges_of_a_url() -> None:
-    assert _range("3", "9") == (3, 9)
-    for start, end in (("9", "3"), ("3", "3"), ("-1", "4"), ("1.5", "4"), (None, "4"), ("", "4"), ("0", "9" * 20)):
-        assert _range(start, end) is None
+def test_a_refusal_says_how_to_reach_the_clinic() -> None:
+    config = Config(clinic=Clinic(phone="555 010 20"))
+    refusal = Answer("why?", "why?", (), "not_found", 0.0, (contact(config),), (), (), {}, None)
+    assert '<a class="call" href="tel:55501020">Call us: 555 010 20</a>' in render.answer(refusal, config)
+    assert "tel:" not in render.answer(refusal, Config())
+
+
+# The page
+
+
+GRADIO = """<html lang="en"><head><meta property="og:title" content="Gradio" /><meta
+  name="twitter:creator" content="@Gradio" /><link rel="manifest" href="/manifest.json" /></head>
+<body class="x">a</body>"""
+
+
+def test_the_page_is_ours() -> None:
+    config = Config(clinic=Clinic(name="A <b>clinic</b>", phone="555 010 20"))
+    page = rewritten(GRADIO, config, has_logo=True)
+    assert "Gradio" not in page
+    assert "manifest" not in page
+    assert "<title>Ask A &lt;b&gt;clinic&lt;/b&gt;</title>" in page
+    assert page.index("<noscript>") > page.index('<body class="x">')
+    assert 'href="tel:55501020"' in page
+    assert 'src="logo"' in page
+    assert 'src="logo"' not in rewritten(GRADIO, config, has_logo=False)
+
+
+def test_gradios_page_is_rewritten(site: str) -> None:
+    answered = httpx.get(site)
+    assert int(answered.headers["content-length"]) == len(answered.content)
+    head = answered.text.partition("</head>")[0]
+    assert not re.search(
+        r'og:title" content="Gradio|huggingface|githubusercontent|manifest', head.partition("<script")[0]
+    )
+    assert "<noscript>" in answered.text
+    assert answered.text.count("<title>") == 1
+    assert httpx.get(f"{site}/icon.svg").headers["content-security-policy"].endswith("sandbox")
+    assert httpx.get(f"{site}/clinic.css").status_code == 200
+    assert httpx.get(f"{site}/logo").status_code == 404
 
 
 # Headers
@@ -273,6 +344,6 @@ def test_a_hostile_document_is_plain_text_everywhere(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(HOSTILE, encoding="utf-8")
     own = Bot.from_corpus(tmp_path, config=Config(answer=Answering(answer_above=0.0)))
     answer = own.ask("pain relief")
-    shown = render.answer(answer, SAY) + render.source_page(own.document("a.txt"), 0, 40, SAY)
+    shown = render.answer(answer, own.config)
     assert HOSTILE in Shown(shown).text
     assert not {"script", "img", "b"} & set(Shown(shown).tags)

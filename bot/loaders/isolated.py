@@ -7,20 +7,26 @@ ended, its file is refused with the reason, and the next file gets a new one.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
+from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar, cast
 
 from bot.loaders import Anchor, Extracted, Heading, Note, Unreadable
 from bot.loaders.worker import EXHAUSTED, read_frame, write_frame
+
+if TYPE_CHECKING:
+    from bot.loaders.pdf import Drawing
 
 _PACKAGE = Path(__file__).parents[2]
 _WORKER = ("-m", "bot.loaders.worker")
@@ -31,6 +37,7 @@ _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "TESS
 """What the process is told of ours; nothing else, so no secret of ours can get into it."""
 
 Found: TypeAlias = Extracted | Unreadable | Note
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,15 @@ class Reader:
     def load(self, suffix: str, data: bytes, **options: Any) -> list[Found]:
         """What the loader of `suffix` finds in `data`. Raises Unreadable as it does, and where a limit is met or
         the process crashes."""
+        return self._ask({"suffix": suffix, "options": options}, data, lambda frame: [*map(_found, frame["found"])])
+
+    def draw(self, data: bytes, page: int, anchors: Iterable[Anchor], *, picture: bool) -> Drawing:
+        """As `pdf.draw`, of the PDF `data`. Raises Unreadable as `load` does."""
+        places = [(a.start, a.end, a.page, a.at, *(a.box or ())) for a in anchors if a.page == page]
+        wanted = {"page": page, "anchors": places, "picture": picture}
+        return self._ask({"draw": wanted}, data, lambda frame: _drawing(frame, page))
+
+    def _ask(self, request: dict[str, Any], data: bytes, read: Callable[[dict[str, Any]], Answer]) -> Answer:
         process = self._running()
         expired = threading.Event()
 
@@ -71,9 +87,9 @@ class Reader:
 
         timer = threading.Timer(self._limits.seconds, expire)
         timer.start()
-        answer: list[Found] | Unreadable | None = None
+        answer: Answer | Unreadable | None = None
         try:
-            answer = _exchange(process, {"suffix": suffix, "bytes": len(data), "options": options}, data)
+            answer = _exchange(process, {**request, "bytes": len(data)}, data, read)
         finally:
             timer.cancel()
             timer.join()
@@ -120,8 +136,8 @@ class Reader:
 
 
 def _exchange(
-    process: subprocess.Popen[bytes], request: dict[str, Any], data: bytes
-) -> list[Found] | Unreadable | None:
+    process: subprocess.Popen[bytes], request: dict[str, Any], data: bytes, read: Callable[[dict[str, Any]], Answer]
+) -> Answer | Unreadable | None:
     """What the process finds in `data`, or why it refuses it; None if it ends instead. Raises Unreadable for an answer
     that is none."""
     requests, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
@@ -131,11 +147,25 @@ def _exchange(
         requests.flush()
         try:
             if (frame := read_frame(answers, _LONGEST_ANSWER)) is not None:
-                return Unreadable(_string(frame["refused"])) if "refused" in frame else [*map(_found, frame["found"])]
+                return Unreadable(_string(frame["refused"])) if "refused" in frame else read(frame)
         except (AttributeError, KeyError, TypeError, ValueError):
             raise Unreadable("breaks the program that reads it (its answer makes no sense)") from None
     process.wait()
     return None
+
+
+def _drawing(frame: dict[str, Any], page: int) -> Drawing:
+    """As `_found`, of a page that was drawn."""
+    from bot.loaders.pdf import Box, Drawing
+
+    width, height = frame["size"]
+    if type(width) is not float or type(height) is not float or not (0 < width < inf and 0 < height < inf):
+        raise ValueError("a page without a size")
+    boxes = tuple(Box(page, *map(_share, box)) for box in frame["boxes"])
+    picture = base64.b64decode(_string(frame["picture"]), validate=True)
+    if picture and (picture[:4], picture[8:12]) != (b"RIFF", b"WEBP"):
+        raise ValueError("a picture that is no WebP")
+    return Drawing(width, height, boxes, picture)
 
 
 def _found(values: dict[str, Any]) -> Found:

@@ -8,6 +8,7 @@ can be had from the file whenever a quote is to be shown in its place.
 from __future__ import annotations
 
 import ctypes
+import io
 import math
 import re
 import struct
@@ -43,6 +44,9 @@ from bot.loaders.writing import CELLS, table_rows
 
 MOST_PAGES = 3000
 MOST_CHARACTERS = 20_000_000
+SHOWN_PIXELS_ACROSS = 1400
+MOST_SHOWN_PIXELS = 4_000_000
+LONGEST_SHOWN = 12_000  # pixels: a WebP may have 16,383
 
 _PIECE = re.compile("[^\x00-\x08\n-\x1f\ufffe]+")
 _HYPHENS = "\x02\ufffe"  # PDFium marks a hyphen at a line's end in one of two ways
@@ -92,6 +96,17 @@ class Box:
     y0: float
     x1: float
     y1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A page as it is shown: `width` and `height` in points, the `boxes` of a text on it, and its picture, a WebP; b""
+    where none was wanted."""
+
+    width: float
+    height: float
+    boxes: tuple[Box, ...]
+    picture: bytes
 
 
 def load(data: bytes, ocr: str = "") -> Iterator[Extracted | Unreadable | Note]:
@@ -168,6 +183,26 @@ def boxes(data: bytes, anchors: Iterable[Anchor]) -> list[Box]:
                 for anchor in on_page:
                     found += page.boxes(anchor.at, anchor.end - anchor.start)
     return found
+
+
+def draw(data: bytes, number: int, anchors: Iterable[Anchor], *, picture: bool) -> Drawing:
+    """The page `number`, from 1, with the boxes of those of `anchors` that are on it; and, with `picture`, as a WebP.
+
+    Raises Unreadable for a page that is not there or cannot be shown.
+    """
+    with closing(_open(data)) as file:
+        if not 1 <= number <= len(file):
+            raise Unreadable(f"no page {number}: it has {len(file)}")
+        with _OpenPage(file, number) as page:
+            if not (page.width >= 1 and page.height >= 1):
+                raise Unreadable(f"page {number} has no size")
+            found: list[Box] = []
+            for anchor in anchors:
+                if anchor.page == number and anchor.box:
+                    found.append(Box(number, *anchor.box))
+                elif anchor.page == number:
+                    found += page.boxes(anchor.at, anchor.end - anchor.start)
+            return Drawing(page.width, page.height, tuple(found), page.coloured() if picture else b"")
 
 
 def _open(data: bytes) -> pypdfium2.PdfDocument:
@@ -445,6 +480,20 @@ class _OpenPage:
         bitmap.close()
         rows = (pixels[at : at + width] for at in range(0, stride * height, stride))
         return Picture(width, height, round(scale * _POINTS_PER_INCH), b"".join(rows))
+
+    def coloured(self) -> bytes:
+        """The page as it is shown, as a WebP."""
+        longest = max(self.width, self.height)
+        scale = min(SHOWN_PIXELS_ACROSS / self.width, math.sqrt(MOST_SHOWN_PIXELS / (self.width * self.height)))
+        scale = min(scale, LONGEST_SHOWN / longest)
+        width, height = max(1, round(self.width * scale)), max(1, round(self.height * scale))
+        bitmap = pypdfium2.PdfBitmap.new_native(width, height, pdfium.FPDFBitmap_BGR)
+        bitmap.fill_rect((255, 255, 255, 255), 0, 0, width, height)
+        pdfium.FPDF_RenderPageBitmap(bitmap.raw, self._page, 0, 0, width, height, 0, pdfium.FPDF_ANNOT)
+        written = io.BytesIO()
+        bitmap.to_pil().save(written, "WEBP", quality=80, method=2)
+        bitmap.close()
+        return written.getvalue()
 
     def has_picture(self) -> bool:
         for number in range(min(pdfium.FPDFPage_CountObjects(self._page), 1000)):

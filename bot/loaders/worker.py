@@ -7,6 +7,7 @@ write into no file, leaves no core behind, and ends itself if a file takes too l
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import sys
 from dataclasses import fields
 from typing import Any, BinaryIO
 
-from bot.loaders import LOADERS, Extracted, Note, Unreadable
+from bot.loaders import LOADERS, Anchor, Extracted, Note, Unreadable
 
 EXHAUSTED = 3
 """The exit status of a process that met its limit of memory."""
@@ -30,7 +31,10 @@ def main(megabytes: int, seconds: int) -> None:
         while request := read_frame(requests):
             data = requests.read(request["bytes"])
             _alarm(seconds)
-            write_frame(answers, _answer(request["suffix"], data, request["options"]))
+            drawing = request.get("draw")
+            write_frame(
+                answers, _drawn(data, **drawing) if drawing else _answer(request["suffix"], data, request["options"])
+            )
             _alarm(0)
     except MemoryError:
         sys.exit(EXHAUSTED)
@@ -72,6 +76,24 @@ def _answer(suffix: str, data: bytes, options: dict[str, Any]) -> dict[str, Any]
         return {"refused": error.reason}
     except RecursionError:
         return {"refused": "nested too deeply"}
+
+
+def _drawn(data: bytes, page: int, anchors: list[list[Any]], picture: bool) -> dict[str, Any]:
+    from bot.loaders import pdf
+
+    try:
+        drawing = pdf.draw(data, page, (_anchor(*anchor) for anchor in anchors), picture=picture)
+    except Unreadable as error:
+        return {"refused": error.reason}
+    return {
+        "size": [drawing.width, drawing.height],
+        "boxes": [[box.x0, box.y0, box.x1, box.y1] for box in drawing.boxes],
+        "picture": base64.b64encode(drawing.picture).decode(),
+    }
+
+
+def _anchor(start: int, end: int, page: int, at: int, *box: float) -> Anchor:
+    return Anchor(start, end, page, at, (box[0], box[1], box[2], box[3]) if box else None)
 
 
 def _plain(found: Extracted | Unreadable | Note) -> dict[str, Any]:

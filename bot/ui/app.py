@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
-import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,18 +14,33 @@ from types import FrameType
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, Response
+from starlette.routing import Mount
+from starlette.types import ASGIApp
 
+from bot.accounts import Accounts
 from bot.bot import Bot
 from bot.errors import UsageError
-from bot.ui import chat, render
+from bot.store import Store
+from bot.ui import about, chat, leaf, logs, metrics, source, staff, theme
+from bot.ui.api import Service
+from bot.ui.feedback import Recorder
+from bot.ui.frontpage import FrontPage
+from bot.ui.gate import Gate
 from bot.ui.headers import SecurityHeaders
+from bot.ui.http import PATHS, Beside, create_api, told_fault
+from bot.ui.limits import Limits
+from bot.ui.mcp import Tools
+from bot.ui.metrics import Metrics
+from bot.ui.served import Watched
+from bot.ui.staff.desk import Desk
+from bot.ui.staff.jobs import Jobs
+
+log = logging.getLogger(__name__)
 
 STYLE = Path(__file__).parent / "style.css"
 PAGE_JS = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
-MOST_MARKED = 100_000
-"""Characters that may be marked in a document; no quote comes near."""
 LOOK_EVERY = 1.0
 """Seconds between two looks for a newer index."""
 
@@ -40,7 +55,15 @@ def create_app(bot: Bot) -> FastAPI:
 
 
 async def _create_app(bot: Bot) -> FastAPI:
-    page, renew = chat.build(bot)
+    colours, logo = theme.css(bot.config.clinic), theme.logo(bot.config.clinic)
+    store = Store.open(bot.config.store)
+    figures = Metrics(bot, store)
+    recorder = Recorder(store, bot, figures)
+    page, renew = chat.build(bot, recorder)
+    web = bot.config.web
+    service = Service(bot, recorder)
+    accounts, jobs = Accounts(bot.config.store, bot.config.staff), Jobs()
+    tools = Tools(service, web)
 
     def follow(stopped: threading.Event) -> None:
         while not stopped.wait(LOOK_EVERY):
@@ -53,40 +76,38 @@ async def _create_app(bot: Bot) -> FastAPI:
         thread = threading.Thread(target=follow, args=(stopped,), name="follow", daemon=True)
         thread.start()
         try:
-            yield
+            async with tools.running():
+                yield
         finally:
             stopped.set()
             await asyncio.to_thread(thread.join)  # Python may not end while a thread is within a library
+            await asyncio.to_thread(jobs.close)
+            await asyncio.to_thread(store.close)
+            accounts.close()
 
     app = FastAPI(openapi_url=None, lifespan=following)
-    say = render.sayer(bot.config)
+    app.add_middleware(FrontPage, config=bot.config, has_logo=logo is not None)
 
     @app.get("/style.css")
     def style() -> Response:
         return FileResponse(STYLE, media_type="text/css")
 
-    @app.get("/source")
-    def source(request: Request) -> HTMLResponse:
-        asked = request.query_params
-        place = _range(asked.get("start"), asked.get("end"))
-        try:
-            document = bot.document(asked.get("document", ""))
-        except UsageError:
-            return HTMLResponse(render.message_page("source_unknown", say), 404)
-        if asked.get("sha256") != document.sha256 or not bot.is_current(document):
-            return HTMLResponse(render.message_page("source_changed", say), 409)
-        if place is None or place[1] > len(document.text):
-            return HTMLResponse(render.message_page("source_unknown", say), 400)
-        return HTMLResponse(render.source_page(document, *place, say))
+    theme.add_routes(app, colours, logo)
 
-    app.add_middleware(SecurityHeaders)
+    leaf.add_files(app)
+    source.add_routes(app, bot)
+    about.add_routes(app, bot)
+    metrics.add_routes(app, figures, web)
+
+    app.add_exception_handler(Exception, told_fault)
+    app.router.routes += [Beside(create_api(service), *PATHS), Beside(tools, "/mcp")]
+    app.router.routes += [Beside(_desk(bot, store, accounts, jobs), *staff.PATHS)]
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         page,
         path="/",
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         js=PAGE_JS,
-        head='<link rel="stylesheet" href="style.css">',
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
@@ -96,25 +117,48 @@ async def _create_app(bot: Bot) -> FastAPI:
         show_error=False,
         max_file_size=1,  # nobody uploads anything here
     )
+    for route in mounted.routes:
+        if isinstance(route, Mount):
+            route.app = Gate(route.app)
+    # Around everything, so that what is told of a fault has the headers too.
+    limited = Limits(
+        mounted.build_middleware_stack(),
+        web.requests_per_minute,
+        web.max_body_kb * 1024,
+        web.proxies,
+        staff.body_limit(bot.config),
+    )
+    headed = SecurityHeaders(limited, web.frame_ancestors)
+    mounted.middleware_stack = Watched(headed, web.proxies, figures.served, logs.served(bot.config.log))
     return mounted
 
 
-def _range(start: str | None, end: str | None) -> tuple[int, int] | None:
-    """Two numbers of a URL as a range of a text; None for anything else."""
-    if not all(number and number.isascii() and number.isdecimal() and len(number) < 12 for number in (start, end)):
-        return None
-    first, last = int(start or 0), int(end or 0)
-    return (first, last) if first < last <= first + MOST_MARKED else None
+def _desk(bot: Bot, store: Store, accounts: Accounts, jobs: Jobs) -> ASGIApp:
+    if not bot.config.store.url:
+        return staff.unavailable("it needs a database for its accounts", "Name one in bot.toml: [store] url")
+    if bot.folder is None or bot.index.corpus is None:
+        return staff.unavailable("the index is not on disk", "Build it with bot index, and open it from there.")
+    return staff.create_staff(Desk(bot, store, accounts, jobs, bot.config, bot.index.corpus, bot.folder))
 
 
 def serve(bot: Bot, host: str, port: int) -> None:
     """Serves until SIGINT or SIGTERM. Raises UsageError if the address cannot be had."""
+    logs.take_over()
     app = create_app(bot)
     with _listen(host, port) as listener:
         address = listener.getsockname()
         shown = f"[{address[0]}]" if listener.family == socket.AF_INET6 else address[0]
-        print(f"Plainquote is at http://{shown}:{address[1]}", file=sys.stderr, flush=True)  # noqa: T201
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3))
+        log.info("Plainquote is at http://%s:%d", shown, address[1])
+        settings = uvicorn.Config(
+            app,
+            log_config=None,  # its loggers hand on to ours
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # `[web] proxies` says whom to believe
+            timeout_graceful_shutdown=3,
+        )
+        server = uvicorn.Server(settings)
         # uvicorn stops on a signal, then raises it again for the handler that stood before it.
         before = {number: signal.signal(number, _done) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -135,6 +179,7 @@ def _listen(host: str, port: int) -> socket.socket:
             listener = undo.enter_context(socket.socket(family))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
+            listener.listen()  # who comes from now on waits for the server instead of being turned away
             undo.pop_all()
             return listener
     except OSError as error:

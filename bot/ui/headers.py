@@ -1,4 +1,8 @@
-"""What every response tells the browser: load nothing from elsewhere, run nothing that is not ours."""
+"""What every response tells the browser: load nothing from elsewhere, run nothing that is not ours, show it in no
+frame but those of the clinic's own sites, and let no other site read it.
+
+Strict-Transport-Security is left to the proxy that ends TLS: the app itself speaks plain HTTP.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,39 @@ _POLICY = (
     "object-src 'none'",
     "base-uri 'self'",
     "form-action 'self'",
-    "frame-ancestors 'self'",
+)
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": ", ".join(
+        f"{feature}=()"
+        for feature in (
+            "accelerometer",
+            "camera",
+            "display-capture",
+            "geolocation",
+            "gyroscope",
+            "magnetometer",
+            "microphone",
+            "midi",
+            "payment",
+            "usb",
+        )
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Permitted-Cross-Domain-Policies": "none",
+}
+"""Cross-Origin-Resource-Policy does not keep a page out of a frame: only a frame whose own page demands an embedder
+policy looks at it."""
+_FROM_OTHERS = ("server", "x-powered-by")
+_DESK = {"X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+"""Of the staff's pages, which no site may frame, whoever may frame the chat, and which no browser keeps. With no
+referrer at all a form would not say that it comes from here."""
+_DESK_POLICY = (
+    *(part for part in _POLICY if not part.startswith("style-src")),
+    "style-src 'self'",
+    "script-src 'self'",
 )
 
 
@@ -29,11 +65,15 @@ class SecurityHeaders:
 
     The chat page has inline scripts of Gradio's own. Each is allowed by its hash, so that a script or an
     event handler which got into the page in any other way does not run. Gradio evaluates its templates, which
-    needs ``unsafe-eval``; that lets no inline script run.
+    needs ``unsafe-eval``; that lets no inline script run. frame_ancestors: the sites, with spaces between, that may
+    show the pages in a frame, beside their own. Cross-origin reading is allowed to none, whatever Gradio says, and a
+    cookie is sent along by the site's own pages alone.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, frame_ancestors: str = "") -> None:
         self.app = app
+        self._frames = " ".join(("frame-ancestors 'self'", *frame_ancestors.split()))
+        self._own = {} if frame_ancestors.split() else {"X-Frame-Options": "SAMEORIGIN"}  # it can name no other site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,12 +87,12 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 start = message
                 if not _is_page(message):
-                    _protect(start, b"")
+                    self._protect(start, b"", scope["path"])
                     await send(start)
             elif message["type"] == "http.response.body" and _is_page(start):
                 page += message.get("body", b"")
                 if not message.get("more_body"):
-                    _protect(start, page)
+                    self._protect(start, page, scope["path"])
                     await send(start)
                     await send({"type": "http.response.body", "body": page})
             else:
@@ -60,16 +100,36 @@ class SecurityHeaders:
 
         await self.app(scope, receive, send_with_headers)
 
+    def _protect(self, start: Message, page: bytes, path: str) -> None:
+        start["headers"] = list(start["headers"])  # a response that is sent more than once keeps its own
+        headers = MutableHeaders(raw=start["headers"])
+        cookies = headers.getlist("set-cookie")
+        for name in {name for name in headers if name.startswith("access-control-") or name in _FROM_OTHERS}:
+            del headers[name]
+        if cookies:
+            del headers["set-cookie"]
+            for cookie in cookies:
+                headers.append("set-cookie", _closed(cookie))
+        if path == "/staff" or path.startswith("/staff/"):
+            headers.update(_ALWAYS | _DESK)
+            headers.setdefault("Content-Security-Policy", "; ".join((*_DESK_POLICY, "frame-ancestors 'none'")))
+            return
+        headers.update(_ALWAYS | self._own)
+        # A page may set a policy of its own: a picture that may hold scripts is served in a sandbox.
+        headers.setdefault("Content-Security-Policy", "; ".join((*_POLICY, self._frames, _script_policy(page))))
+
 
 def _is_page(start: Message) -> bool:
     return MutableHeaders(raw=start["headers"]).get("content-type", "").startswith("text/html")
 
 
-def _protect(start: Message, page: bytes) -> None:
-    headers = MutableHeaders(raw=start["headers"])
-    headers["Content-Security-Policy"] = "; ".join((*_POLICY, _script_policy(page)))
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
+def _closed(value: str) -> str:
+    """A cookie that scripts cannot read and that no other site's page sends along; where it is meant for our own
+    pages alone, no link from elsewhere either."""
+    name, *attributes = (part.strip() for part in value.split(";"))
+    kept = [one for one in attributes if one.partition("=")[0].lower() not in ("samesite", "httponly")]
+    strict = any(one.lower() == "samesite=strict" for one in attributes)
+    return "; ".join((name, *kept, "HttpOnly", "SameSite=Strict" if strict else "SameSite=Lax"))
 
 
 def _script_policy(page: bytes) -> str:

@@ -8,26 +8,29 @@ that isolates its direction.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from urllib.parse import urlencode
 
 from bot.answer import Answer, Place, Quote, Suggestion
 from bot.config import Config
-from bot.documents import Document
-from bot.texts import Notice, notice
-
-Say = Callable[[str], str]
-"""The id of a fixed text → that text, escaped."""
-
-AROUND = 20_000
-"""How many characters of a long document are shown on each side of a quote: a phone survives it."""
-_BORDER = 400
-"""Within how many characters a line or a word must end for the shown part to begin or end there."""
+from bot.regions import LINES, lines
+from bot.shown import REASONS
+from bot.texts import Notice, catalogue, notice
 
 CHAT_WINDOW = "plainquote-chat"
 """The name that `page.js` gives the chat's window: a link to it shows the conversation that is there."""
 
-_METADATA = ("reviewed", "next_review", "version", "created", "modified", "source", "author", "licence")
+Say = Callable[[str], str]
+"""The id of a fixed text → that text, escaped."""
+LanguageOf = Callable[[str], str | None]
+"""The id of a document → the tag of its language, if it is known."""
+
+_DETAILS = ("next_review", "version", "created", "modified", "source", "author", "licence")
+"""What is known of a document beyond what stands under each of its quotes."""
+
+_NUMBER = re.compile(r"\s*(\+?[\d\s().\-/]*)")
 
 
 def sayer(config: Config) -> Say:
@@ -53,25 +56,57 @@ def marked(text: str, ranges: Iterable[tuple[int, int]], *, id: str = "") -> str
     return "".join((*pieces, escape(text[at:])))
 
 
-# The chat
+# The page
 
 
-def header(starters: Sequence[str], say: Say) -> str:
-    """The top of the page: what this is, what to do in an emergency, what can be asked."""
-    asks = f"<h2>{say('page_starters')}</h2>{_asks(starters)}" if starters else ""
+def top(config: Config, *, has_logo: bool) -> str:
+    """What stands above the chat, from the first moment on."""
+    say = sayer(config)
+    logo = '<img class="logo" src="logo" alt="">' if has_logo else ""
     return (
-        f'<header class="top"><h1>{say("page_title")}</h1><p>{say("page_intro")}</p>'
-        f'<p class="emergency" role="note">{say("page_emergency")}</p>{asks}</header>'
+        f'<a class="skip" href="#question">{say("skip_to_question")}</a>'
+        f'<header class="room top">{logo}<h1>{say("page_title")}</h1>'
+        f'<a class="about" href="about" target="_blank" rel="opener">{say("page_about")}</a></header>'
     )
 
 
-def turn(question: str, reply: str) -> str:
-    """One question of a person and what was replied to it."""
-    return f'<article class="turn"><h2 class="question"><bdi>{escape(question)}</bdi></h2>{reply}</article>'
+def page(starters: Sequence[str], config: Config) -> str:
+    """The chat before the first question. The scripts fill its log from its template."""
+    say = sayer(config)
+    asks = f'<h2 class="asks-title">{say("page_starters")}</h2>{_asks(starters)}' if starters else ""
+    return (
+        f'<div class="room chat"><div class="welcome"><p>{say("page_intro")}</p>'
+        f'<p class="emergency">{say("page_emergency")}</p></div>'
+        f'<div class="log" role="log" aria-live="polite" aria-label="{say("chat_label")}"></div>'
+        f'{_composer(say)}<div class="starters">{asks}</div>{_panel(say)}<p class="aside" id="told" role="status"></p>'
+        f'<template id="turn"><article class="turn"><h2 class="question"><bdi></bdi></h2>'
+        f'<p class="working">{say("working")}</p></article></template>'
+        f'<template id="fault">{problem(notice("fault", config))}</template></div>'
+    )
 
 
-def working(say: Say) -> str:
-    return f'<p class="working">{say("working")}</p>'
+def _composer(say: Say) -> str:
+    """Where one types. What is wrong with a question is told right above it."""
+    return (
+        '<form id="composer"><div id="problem"></div>'
+        f'<div class="label"><label for="question">{say("input_label")}</label>'
+        f'<span class="tools"><button type="button" id="print-all" hidden>{say("print_all")}</button>'
+        f'<button type="button" id="clear">{say("clear")}</button></span></div>'
+        f'<div class="asking"><textarea id="question" rows="1" autocomplete="off" enterkeyhint="send" '
+        f'placeholder="{say("input_placeholder")}"></textarea>'
+        f'<button id="send">{say("send")}</button></div></form>'
+    )
+
+
+def _panel(say: Say) -> str:
+    """Where a document is read: beside the chat or, on a narrow window, over it (`panel.js`)."""
+    return (
+        '<dialog id="panel" aria-labelledby="panel-title"><div class="bar">'
+        f'<h2 id="panel-title">{say("panel_label")}</h2>'
+        f'<a class="window" href="about" target="_blank" rel="opener">{say("panel_window")}</a>'
+        f'<button type="button" class="close" autofocus>{say("panel_close")}</button></div>'
+        f'<iframe title="{say("panel_label")}"></iframe></dialog>'
+    )
 
 
 def problem(shown: Notice) -> str:
@@ -79,12 +114,20 @@ def problem(shown: Notice) -> str:
     return f'<p class="problem" role="alert" data-notice="{escape(shown.id)}">{escape(shown.text)}</p>'
 
 
-def answer(answer: Answer, say: Say) -> str:
-    notices = "".join(_notice(shown, answer) for shown in answer.notices)
-    quotes = "".join(_quote(quote, say) for quote in answer.quotes)
+# What is replied to a question
+
+
+def answer(
+    answer: Answer, config: Config, id: str | None = None, language_of: LanguageOf = lambda document: None
+) -> str:
+    """`id`: under which its reader can say what they think of it; None: they are not asked."""
+    say = sayer(config)
+    notices = "".join(_notice(shown, answer, config) for shown in answer.notices)
+    quotes = "".join(_quote(quote, say, language_of(quote.document)) for quote in answer.quotes)
+    call = phone_link(config) if any(shown.id.startswith("contact") for shown in answer.notices) else ""
     return (
-        f'<div class="reply {escape(answer.outcome)}">{notices}{_searched(answer, say)}{quotes}'
-        f"{_suggestions(answer.suggestions, say)}</div>"
+        f'<div class="reply {escape(answer.outcome)}">{notices}{call}{_searched(answer, say)}{quotes}'
+        f"{_suggestions(answer.suggestions, say)}{_tools(say)}{_feedback(answer, id, say)}</div>"
     )
 
 
@@ -94,11 +137,45 @@ def source_url(place: Place) -> str:
     return f"source?{urlencode(query)}#quote"
 
 
-def _notice(shown: Notice, answer: Answer) -> str:
+def _notice(shown: Notice, answer: Answer, config: Config) -> str:
     """The card of a live emergency is read out at once, whatever else is being read."""
-    is_card = answer.outcome == "emergency" and answer.triage is not None and answer.triage.card == shown.id
-    kind = f'card {answer.triage.level}" role="alert' if is_card and answer.triage else f"notice {escape(shown.id)}"
-    return f'<p class="{kind}">{escape(shown.text)}</p>'
+    if not (answer.outcome == "emergency" and answer.triage is not None and answer.triage.card == shown.id):
+        return f'<p class="notice {escape(shown.id)}">{escape(shown.text)}</p>'
+    return (
+        f'<div class="card {escape(answer.triage.level or "")}" role="alert"><p>{escape(shown.text)}</p></div>'
+        f"{_calls(shown.id, config)}"
+    )
+
+
+def _calls(card: str, config: Config) -> str:
+    """A link to call each of the numbers that a card names."""
+    numbers = {name: number for name, number in asdict(config.numbers).items() if name != "region"}
+    filled = lines(config.numbers.region, numbers)
+    named = re.findall(r"{(\w+)}", catalogue(config.clinic.language)[card].text)
+    by_number = {filled[name]: name for name in reversed(named) if name in LINES}
+    links = [_call(f"call_{name}", number, config) for number, name in reversed(by_number.items())]
+    if "clinic" in named:
+        links.append(phone_link(config))
+    return f'<div class="calls">{"".join(links)}</div>' if any(links) else ""
+
+
+def phone_link(config: Config) -> str:
+    """A link to call the clinic; nothing where its number cannot be dialled."""
+    return _call("call_clinic", config.clinic.phone, config)
+
+
+def _call(id: str, number: str, config: Config) -> str:
+    dialled = dialling(number)
+    return f'<a class="call" href="tel:{dialled}">{sayer(config)(id)}</a>' if dialled else ""
+
+
+def dialling(number: str) -> str:
+    """The digits to dial for a number as people write it, such as ``+44 (0)20 7946 0000``; empty if there are too
+    few. What follows the number, an extension or a name, is left out."""
+    found = _NUMBER.match(number)
+    written = found[1] if found else ""
+    digits = re.sub(r"\D", "", written.replace("(0)", "") if written.startswith("+") else written)
+    return ("+" if written.startswith("+") else "") + digits if len(digits) >= 3 else ""
 
 
 def _searched(answer: Answer, say: Say) -> str:
@@ -114,47 +191,86 @@ def _searched(answer: Answer, say: Say) -> str:
 def _suggestions(suggestions: Sequence[Suggestion], say: Say) -> str:
     if not suggestions:
         return ""
-    return f'<p class="ask-about">{say("ask_about")}</p>{_asks([suggestion.text for suggestion in suggestions])}'
+    return f'<p class="asks-title">{say("ask_about")}</p>{_asks([suggestion.text for suggestion in suggestions])}'
 
 
 def _asks(questions: Sequence[str]) -> str:
-    """Buttons, each of which asks its own words (`log.js`)."""
+    """Buttons, each of which asks its own words (`chat.js`)."""
     items = (
         f'<li><button type="button" data-ask="{escape(q)}"><bdi>{escape(q)}</bdi></button></li>' for q in questions
     )
     return f'<ul class="asks">{"".join(items)}</ul>'
 
 
-def _quote(quote: Quote, say: Say) -> str:
+def _tools(say: Say) -> str:
+    """To take an answer along (`share.js`)."""
+    return (
+        f'<p class="tools"><button type="button" class="copy" data-done="{say("copied")}" '
+        f'data-failed="{say("copy_failed")}">{say("copy")}</button>'
+        f'<button type="button" class="print">{say("print")}</button></p>'
+    )
+
+
+def _feedback(answer: Answer, id: str | None, say: Say) -> str:
+    """Nobody in an emergency is asked, nor is anyone of a greeting."""
+    is_turn = answer.triage is not None and answer.triage.category == "turn"
+    if id is None or answer.outcome == "emergency" or is_turn:
+        return ""
+    yes, no = (_choice(f"feedback_{word}", f'data-helped="{word}"', say) for word in ("yes", "no"))
+    reasons = (_choice(f"feedback_{reason}", f'data-helped="no" data-reason="{reason}"', say) for reason in REASONS)
+    return (
+        f'<div class="feedback" data-answer="{escape(id)}" data-failed="{say("feedback_fault")}">'
+        f'<div class="ask" role="group" aria-label="{say("feedback_question")}"><span>{say("feedback_question")}</span>'
+        f"{yes}{no}</div>"
+        f'<div class="why" role="group" aria-label="{say("feedback_why")}" hidden><span>{say("feedback_why")}</span>'
+        f'{"".join(reasons)}</div><p class="thanks"></p></div>'
+    )
+
+
+def _choice(id: str, data: str, say: Say) -> str:
+    return f'<button type="button" aria-pressed="false" {data}>{say(id)}</button>'
+
+
+def _quote(quote: Quote, say: Say, language: str | None = None) -> str:
+    spoken = f' lang="{escape(language)}"' if language else ""
     highlights = ((start - quote.start, end - quote.start) for start, end in quote.highlights)
     return (
-        f'<figure class="quote"><blockquote dir="auto">{marked(quote.text, highlights)}</blockquote>'
+        f'<figure class="quote"><blockquote dir="auto"{spoken}>{marked(quote.text, highlights)}</blockquote>'
         f"<figcaption>{_citation(quote, say)}</figcaption></figure>"
     )
 
 
 def _citation(quote: Quote, say: Say) -> str:
-    rows = [("cite_document", f"<bdi>{escape(quote.title)}</bdi>")]
-    if quote.section:
-        rows.append(("cite_section", _path(quote.section)))
-    if quote.page is not None:
-        rows.append(("cite_page", str(quote.page)))
-    rows += [
-        (f"cite_{key}", f"<bdi>{escape(quote.metadata[key])}</bdi>") for key in _METADATA if quote.metadata.get(key)
-    ]
-    if quote.also_in:
-        places = "".join(f"<li>{_link(place, _place(place))}</li>" for place in quote.also_in)
-        rows.append(("cite_also_in", f"<ul>{places}</ul>"))
-    cited = "".join(f"<div><dt>{say(label)}</dt><dd>{value}</dd></div>" for label, value in rows)
+    facts = [("cite_page", str(quote.page))] if quote.page is not None else []
+    facts += [("cite_reviewed", quote.metadata["reviewed"])] if quote.metadata.get("reviewed") else []
+    told = "".join(f"<span>{say(id)} <bdi>{escape(value)}</bdi></span>" for id, value in facts)
     warnings = [("cite_overdue", quote.overdue), ("cite_recognised", quote.recognised)]
     warned = "".join(f'<p class="warning">{say(id)}</p>' for id, holds in warnings if holds)
     hidden = f'<span class="aside">: {escape(quote.title)}</span>'
-    return f"{warned}<dl>{cited}</dl>{_link(quote, say('open_document') + hidden, style='open')}"
+    return (
+        f"{warned}<p><cite><bdi>{escape(quote.title)}</bdi></cite></p>"
+        + (f'<p class="section">{_path(quote.section)}</p>' if quote.section else "")
+        + (f'<p class="facts">{told}</p>' if told else "")
+        + f'<p class="read">{_link(quote, say("open_document") + hidden, style="open")}</p>'
+        + _details(quote, say)
+    )
+
+
+def _details(quote: Quote, say: Say) -> str:
+    rows = [(f"cite_{key}", f"<bdi>{escape(quote.metadata[key])}</bdi>") for key in _DETAILS if quote.metadata.get(key)]
+    if quote.also_in:
+        places = "".join(f"<li>{_link(place, _place(place))}</li>" for place in quote.also_in)
+        rows.append(("cite_also_in", f"<ul>{places}</ul>"))
+    if not rows:
+        return ""
+    cited = "".join(f"<div><dt>{say(label)}</dt><dd>{value}</dd></div>" for label, value in rows)
+    return f"<details><summary>{say('cite_more')}</summary><dl>{cited}</dl></details>"
 
 
 def _link(place: Place, words: str, style: str = "") -> str:
-    """Opens beside the chat, so that the conversation is not lost; `_page` leads back to it by its name."""
-    return f'<a class="{style}" href="{escape(source_url(place))}" target="_blank" rel="opener">{words}</a>'
+    """Read beside the chat (`panel.js`), or in a tab of its own, so that the conversation is not lost."""
+    url = escape(source_url(place))
+    return f'<a class="{style}" href="{url}" target="_blank" rel="opener" data-source>{words}</a>'
 
 
 def _place(place: Place) -> str:
@@ -163,57 +279,3 @@ def _place(place: Place) -> str:
 
 def _path(headings: Sequence[str]) -> str:
     return " › ".join(f"<bdi>{escape(heading)}</bdi>" for heading in headings)
-
-
-# The page of a document
-
-
-def source_page(document: Document, start: int, end: int, say: Say) -> str:
-    """The document with characters `start` to `end` marked, all of it or, if it is long, what is around them."""
-    first, last = shown_part(document.text, start, end)
-    headings = next((s.headings for s in document.sections if s.start <= start < s.end), ())
-    page = document.page_at(start)
-    where = [_path(headings)] if headings else []
-    where += [f"{say('cite_page')} {page}"] if page is not None else []
-    notes = [say("source_quoted")]
-    if (first, last) != (0, len(document.text)):
-        notes.append(say("source_part"))
-    text = marked(document.text[first:last], [(start - first, end - first)], id="quote")
-    body = (
-        f'<h1 dir="auto">{escape(document.title)}</h1>'
-        + "".join(f'<p class="where">{words}</p>' for words in where)
-        + "".join(f'<p class="notice">{words}</p>' for words in notes)
-        + f'<div class="document" dir="auto">{text}</div>'
-    )
-    return _page(document.title, body, say)
-
-
-def message_page(id: str, say: Say) -> str:
-    """A page that only says why a document is not shown."""
-    return _page(None, f'<p class="problem" role="alert">{say(id)}</p>', say)
-
-
-def shown_part(text: str, start: int, end: int) -> tuple[int, int]:
-    """Which characters of `text` to show so that `start` to `end` is seen in its surroundings.
-
-    Begins and ends with a line or a word where one does so near enough.
-    """
-    first, last = max(0, start - AROUND), min(len(text), end + AROUND)
-    if first > 0:
-        border = min(start, first + _BORDER)
-        first = next((at + 1 for mark in "\n " if (at := text.find(mark, first, border)) >= 0), first)
-    if last < len(text):
-        border = max(end, last - _BORDER)
-        last = next((at for mark in "\n " if (at := text.rfind(mark, border, last)) >= 0), last)
-    return first, last
-
-
-def _page(title: str | None, body: str, say: Say) -> str:
-    named = f"{escape(title)} – {say('page_title')}" if title else say("page_title")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{named}</title><link rel="stylesheet" href="style.css"></head>'
-        f'<body class="leaflet"><main>{body}'
-        f'<p><a class="back" href="./#here" target="{CHAT_WINDOW}">{say("back_to_chat")}</a></p></main></body></html>'
-    )
