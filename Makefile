@@ -1,12 +1,13 @@
 # make run    environment, packages, index, web chat      make test   environment, packages, all checks
 # make venv   the environment alone (.venv/)              make check  the checks alone
+# make screenshots   the pictures of the README, anew
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test venv check format lock clean
+.PHONY: run test venv check format lock screenshots clean
 
 run: $(VENV)/.installed
 	$(BIN)/bot index
@@ -50,6 +51,12 @@ lock:
 	  --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
 	sed -i.bak 's/+cpu//' requirements.lock requirements-dev.lock
 	rm -f requirements.lock.bak requirements-dev.lock.bak
+
+screenshots: venv
+	SCREENSHOTS=.make/screenshots $(BIN)/pytest tests/test_browser.py -k axe
+	cp .make/screenshots/desktop-source.png docs/screenshots/answer-with-source.png
+	cp .make/screenshots/phone-answered.png docs/screenshots/phone.png
+	cp .make/screenshots/phone-emergency.png docs/screenshots/emergency.png
 
 clean:
 	rm -rf $(VENV) .make index build dist *.egg-info

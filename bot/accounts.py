@@ -256,7 +256,7 @@ class Accounts:
             )
         if length > LONGEST:
             raise UsageError(f"the password has more than {LONGEST} characters", remedy="Take a shorter one.")
-        named = len(_key(name)) > 3 and _key(name) in _key(password)
+        named = len(name) > 3 and _folded(name) in _folded(password)
         if named or len(set(password)) < 5:
             raise UsageError(
                 "the password is easily guessed",
@@ -320,8 +320,8 @@ class Accounts:
 
 
 def _checked_name(name: str) -> str:
-    shown = unicodedata.normalize("NFC", name)
-    if not _NAME.fullmatch(shown):
+    shown = unicodedata.normalize("NFC", name.strip())
+    if not _NAME.fullmatch(shown) or len(_folded(shown)) > 200:
         raise UsageError(
             "this cannot be the name of an account",
             remedy="Begin with a letter or digit, and use letters, digits, spaces and . _ @ ' - : at most 64.",
@@ -330,8 +330,13 @@ def _checked_name(name: str) -> str:
 
 
 def _key(name: str) -> str:
-    """The same of two names that people take for the same."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name.strip()).casefold())
+    """The same of two names that people take for the same; empty, as no account's is, of what cannot be a name."""
+    shown = unicodedata.normalize("NFC", name.strip())
+    return _folded(shown) if _NAME.fullmatch(shown) else ""
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _unknown(name: str) -> UsageError:

@@ -1,4 +1,4 @@
-"""The commands: ``bot index | ask | search | show | triage | check | eval | calibrate | serve``.
+"""The commands: ``bot index | ask | search | show | triage | check | eval | calibrate | user | serve``.
 
 Results go to standard output, everything else to standard error. Exit status: 0 done (a refusal is
 done), 2 a problem that the user can mend, 1 a defect of ours (with its traceback). Nothing heavy is imported
@@ -26,6 +26,7 @@ from bot import __version__
 from bot.errors import IndexUnusable, PlainquoteError, UsageError
 
 if TYPE_CHECKING:
+    from bot.accounts import Accounts
     from bot.answer import Answer, Quote
     from bot.bot import Bot
     from bot.config import Config
@@ -138,6 +139,27 @@ def _parser() -> argparse.ArgumentParser:
             help="more questions that the documents cannot answer; may be given again",
         )
         measuring.add_argument("--cache", type=Path, metavar="DIR", help="keeps indexes (default: .cache/plainquote/)")
+
+    user = commands.add_parser("user", help="the accounts of the staff's desk", description="The accounts of the desk.")
+    actions = user.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    def action(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        made = actions.add_parser(name, help=summary, description=summary)
+        made.add_argument("--config", type=Path, metavar="FILE", help="the settings (default: bot.toml)")
+        made.add_argument("--json", action="store_true", help="print JSON and nothing else on standard output")
+        made.set_defaults(run=run)
+        return made
+
+    added = action("add", _user_add, "make an account; its password is asked for")
+    added.add_argument("--role", choices=["editor", "viewer"], default="editor", help="default: editor")
+    action("list", _user_list, "list the accounts")
+    renewed = action("password", _user_password, "give an account another password; it is logged out everywhere")
+    removed = action("remove", _user_remove, "remove an account; it is logged out everywhere")
+    unlocked = action("unlock", _user_unlock, "let an account log in again after too many wrong passwords")
+    for named in (added, renewed, removed, unlocked):
+        named.add_argument("name", metavar="NAME")
+    for asking in (added, renewed):
+        asking.add_argument("--password-stdin", action="store_true", help="read it from standard input, one line")
 
     serve = command("serve", _serve, "serve the web chat")
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
@@ -451,6 +473,91 @@ def _serve(options: argparse.Namespace) -> int:
         port=web.port if options.port is None else options.port,
     )
     return 0
+
+
+def _user_add(options: argparse.Namespace) -> int:
+    with _accounts(options) as accounts:
+        user = accounts.add(options.name, options.role, _new_password(options))
+    _tell_user(options, f"{user.name} may log in now, as {user.role}", {"name": user.name, "role": user.role})
+    return 0
+
+
+def _user_list(options: argparse.Namespace) -> int:
+    with _accounts(options) as accounts:
+        found = accounts.everyone()
+    if options.json:
+        listed = [
+            {
+                "name": account.user.name,
+                "role": account.user.role,
+                "created": account.created.isoformat(),
+                "used": account.used.isoformat() if account.used else None,
+                "locked": account.locked,
+            }
+            for account in found
+        ]
+        _print_json({"accounts": listed})
+        return 0
+    for account in found:
+        used = f"logged in, last used {account.used:%Y-%m-%d %H:%M} UTC" if account.used else "not logged in"
+        _print(f"{account.user.name}: {account.user.role}, {used}{', locked' if account.locked else ''}")
+    if not found:
+        _print("There is no account yet. Make one: bot user add NAME")
+    return 0
+
+
+def _user_password(options: argparse.Namespace) -> int:
+    with _accounts(options) as accounts:
+        accounts.set_password(options.name, _new_password(options))
+    _tell_user(options, f"{options.name} has a new password, and is logged out everywhere", {"name": options.name})
+    return 0
+
+
+def _user_remove(options: argparse.Namespace) -> int:
+    with _accounts(options) as accounts:
+        accounts.remove(options.name)
+    _tell_user(options, f"{options.name} is removed, and logged out everywhere", {"name": options.name})
+    return 0
+
+
+def _user_unlock(options: argparse.Namespace) -> int:
+    with _accounts(options) as accounts:
+        accounts.unlock(options.name)
+    _tell_user(options, f"{options.name} may try again", {"name": options.name})
+    return 0
+
+
+def _tell_user(options: argparse.Namespace, words: str, value: dict[str, Any]) -> None:
+    if options.json:
+        _print_json(value)
+    else:
+        _print(words)
+
+
+@contextmanager
+def _accounts(options: argparse.Namespace) -> Iterator[Accounts]:
+    from bot.accounts import Accounts
+
+    config = _config(options)
+    accounts = Accounts(config.store, config.staff)
+    try:
+        yield accounts
+    finally:
+        accounts.close()
+
+
+def _new_password(options: argparse.Namespace) -> str:
+    """Never an argument: those can be seen in the list of processes, and stay in the shell's history."""
+    if options.password_stdin:
+        return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask for the password", remedy="Pipe it in with --password-stdin.")
+    import getpass
+
+    first = getpass.getpass("New password: ")
+    if getpass.getpass("Once more: ") != first:
+        raise UsageError("the two passwords are not the same", remedy="Type the same one twice.")
+    return first
 
 
 def _config(options: argparse.Namespace) -> Config:

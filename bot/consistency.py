@@ -6,8 +6,6 @@ Whether two of them contradict each other is for a person to judge; here they ar
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
 import time
 import tomllib
@@ -21,11 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from filelock import FileLock
 
-from bot import generations
 from bot.documents import one_line
-from bot.errors import IndexUnusable
 from bot.index import Index
 from bot.lexical import STOP_WORDS, stem, terms
 from bot.quantities import Quantity, conflicts, negated_limits, quantities
@@ -45,6 +40,8 @@ LEAST_SUSPICION = 0.3
 _LONGEST = 500
 """Characters of a sentence; a longer one is a list or a table that was not understood."""
 _FEWEST_WORDS = 3
+_OPEN_FOR = 40
+"""Characters behind "may not" and the like, in which nothing is denied."""
 _TILE = 2048
 """Sentences that are compared with as many others at a time, to bound the memory."""
 _FORMAT = 1
@@ -158,13 +155,14 @@ class Word:
 @dataclass(frozen=True, slots=True)
 class Statement:
     """What a sentence says, as far as it is compared. words: without amounts and negations. opposites: words that have
-    one, each with the sides of the pairs it is on."""
+    one, each with the sides of the pairs it is on. open: stems that are neither said nor denied, as after "may not"."""
 
     words: tuple[Word, ...]
     quantities: tuple[Quantity, ...]
     negations: tuple[Span, ...]
     opposites: tuple[tuple[Word, frozenset[tuple[int, int]]], ...]
     stems: frozenset[str]
+    open: frozenset[str] = frozenset()
 
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W\d_]+)*")
@@ -179,6 +177,7 @@ def _rules() -> dict[str, Any]:
 def _negations() -> tuple[frozenset[str], frozenset[str], re.Pattern[str]]:
     rules = _rules()["negations"]
     harmless = "|".join(re.escape(words).replace("'", "['’]").replace(r"\ ", r"\s+") for words in rules["harmless"])
+    harmless = re.sub(r"(^|\|)not\\s", r"\1(?:not|\\w+n['’]?t)\\s", harmless)
     return (
         frozenset(rules["words"].split()),
         frozenset(rules["between"].split()),
@@ -204,6 +203,7 @@ def read(sentence: str) -> Statement:
     words: list[Word] = []
     negations: list[Span] = []
     opposites = []
+    open_words: set[str] = set()
     pending: Span | None = None
     held: Word | None = None  # stands between a negation and what it denies, unless nothing follows
     for match in _WORD.finditer(sentence):
@@ -218,6 +218,8 @@ def read(sentence: str) -> Statement:
         if _within(start, end, taken) or (folded in STOP_WORDS and sides is None):
             continue
         word = Word(stem(folded.removesuffix("'s")), start, end, pending)
+        if any(last <= start and start - last < _OPEN_FOR for _, last in idle):
+            open_words.add(word.stem)
         if sides is not None:
             opposites.append((word, sides))
             if folded in STOP_WORDS:
@@ -233,8 +235,8 @@ def read(sentence: str) -> Statement:
     return Statement(tuple(words), amounts, tuple(negations), tuple(opposites), frozenset(word.stem for word in words))
 
 
-def _within(start: int, end: int, spans: Iterable[Span]) -> bool:
-    return any(first < end and start < last for first, last in spans)
+def _within(start: int, end: int, spans: Sequence[Span]) -> bool:
+    return bool(spans) and any(first < end and start < last for first, last in spans)
 
 
 # Two sentences
@@ -287,9 +289,10 @@ def _denied(negative: Statement, other: Statement, *, swapped: bool = False) -> 
         return
     plain = {word.stem: word for word in other.words if word.denied_by is None}
     denied_too = {word.stem for word in other.words if word.denied_by is not None}
+    unclear = negative.open | other.open
     said_too = {word.stem for word in negative.words if word.denied_by is None}
     for word in negative.words:
-        if word.denied_by and word.stem in plain and word.stem not in denied_too | said_too:
+        if word.denied_by and word.stem in plain and word.stem not in denied_too | said_too | unclear:
             spans = (word.denied_by[0], word.end), (plain[word.stem].start, plain[word.stem].end)
             yield Difference("negation", *(reversed(spans) if swapped else spans))
 
@@ -302,9 +305,9 @@ def _opposed(first: Statement, second: Statement) -> Iterator[Difference]:
         for other, others in second.opposites:
             for row, side in sides:
                 turned = (row, 1 - side)
-                if turned in others and turned not in mine and (row, side) not in theirs:
-                    if _beside(word, first) & _beside(other, second):
-                        yield Difference("opposite", (word.start, word.end), (other.start, other.end))
+                alone = turned in others and turned not in mine and (row, side) not in theirs
+                if alone and _beside(word, first) & _beside(other, second):
+                    yield Difference("opposite", (word.start, word.end), (other.start, other.end))
 
 
 def _beside(word: Word, statement: Statement) -> set[tuple[int, str]]:
@@ -349,12 +352,8 @@ def survey(index: Index, report: Report = lambda done, words: None) -> Survey:
                 statements[other],
                 title_weight,
             )
-            suspicion = (
-                cosine
-                * agreement
-                * topic
-                * max(_gravity(one, statements[row], statements[other]) for one in differences)
-            )
+            doubt = max(_doubt(one, agreement, statements[row], statements[other]) for one in differences)
+            suspicion = cosine * topic * doubt
             if suspicion >= LEAST_SUSPICION:
                 found.append((-round(suspicion, 4), row, other, cosine, differences))
     kept = _spread(sorted(found))
@@ -420,30 +419,25 @@ def _near(
     index: Index, held: Sequence[_Held], statements: Sequence[Statement], report: Callable[[float], None]
 ) -> list[tuple[int, int, float]]:
     """Pairs of sentences, by place in `held`, that are near each other and could differ in what is looked for."""
-    vectors = index.sentence_vectors[np.array([one.row for one in held], dtype=np.int64)] if held else np.empty((0, 1))
     amounts = np.array([bool(one.quantities) for one in statements], dtype=bool)
     negations = np.array([len(one.negations) for one in statements], dtype=np.int64)
     turned = np.array([bool(one.opposites) for one in statements], dtype=bool)
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for first in range(0, len(held), _TILE):
-        report((first / len(held)) * (2 - first / len(held)))
-        rows = slice(first, first + _TILE)
-        block = vectors[rows].astype(np.float32)
-        for second in range(first, len(held), _TILE):
-            others = slice(second, second + _TILE)
-            cosines = block @ vectors[others].astype(np.float32).T
-            here, there = np.nonzero(cosines >= NEAR)
-            cosine = cosines[here, there]
-            here, there = here + first, there + second
-            wanted = (here < there) & (
-                (amounts[here] & amounts[there])
-                | (negations[here] != negations[there])
-                | (turned[here] & turned[there])
-            )
-            found.append((here[wanted], there[wanted], cosine[wanted]))
-    if not found:
-        return []
+    vectors = index.sentence_vectors[np.array([one.row for one in held], dtype=np.int64)].astype(np.float32)
+    everything = np.arange(len(held))
+    # Only what could differ is multiplied: amounts with amounts, what denies with all, and so on.
+    sides = [(np.flatnonzero(amounts),) * 2, (np.flatnonzero(turned),) * 2, (np.flatnonzero(negations), everything)]
+    total = sum(len(rows) * len(others) for rows, others in sides)
+    done, found = 0, [(everything[:0], everything[:0], np.empty(0, dtype=np.float32))]
+    for rows, others in sides:
+        for tile in _tiles(rows):
+            report(done / total)
+            done += len(tile) * len(others)
+            found += [_close(vectors, tile, beside) for beside in _tiles(others)]
     here, there, cosine = (np.concatenate(part) for part in zip(*found, strict=True))
+    wanted = (amounts[here] & amounts[there]) | (turned[here] & turned[there]) | (negations[here] != negations[there])
+    here, there = np.minimum(here, there)[wanted], np.maximum(here, there)[wanted]
+    _, first = np.unique(here * len(held) + there, return_index=True)
+    here, there, cosine = here[first], there[first], cosine[wanted][first]
     order = np.lexsort((there, here, -np.round(cosine, 6)))
     met: Counter[int] = Counter()
     kept = []
@@ -453,6 +447,18 @@ def _near(
             met[other] += 1
             kept.append((row, other, min(1.0, near)))
     return kept
+
+
+def _tiles(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[first : first + _TILE] for first in range(0, len(rows), _TILE)]
+
+
+def _close(vectors: np.ndarray, rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which of `rows` and of `others` are near each other, with their cosines."""
+    cosines = vectors[rows] @ vectors[others].T
+    here, there = np.nonzero(cosines >= NEAR)
+    apart = rows[here] != others[there]
+    return rows[here][apart], others[there][apart], cosines[here, there][apart]
 
 
 def _topic(
@@ -474,16 +480,17 @@ def _topic(
     return 0.3 + 0.7 * share
 
 
-def _gravity(difference: Difference, first: Statement, second: Statement) -> float:
-    if difference.kind in ("negation", "unit"):
-        return 1.0
-    if difference.kind == "opposite":
-        return 0.8
+def _doubt(difference: Difference, agreement: float, first: Statement, second: Statement) -> float:
+    """0 to 1. What is denied may be said of something else, so that its words have to agree all the more."""
+    if difference.kind == "unit":
+        return agreement
+    if difference.kind in ("negation", "opposite"):
+        return agreement**2
     one = next(amount for amount in first.quantities if amount.start == difference.first[0])
     other = next(amount for amount in second.quantities if amount.start == difference.second[0])
-    if one.kind in ("calendar", "share"):
-        return 0.6
-    return 0.7 if one.overlaps(other) else 1.0
+    if one.kind in ("calendar", "share"):  # figures of another year
+        return 0.6 * agreement
+    return (0.7 if one.overlaps(other) else 1.0) * agreement
 
 
 def _spread(found: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
     index/draft/draft.json           the changes, a file at most once each: what, by whom and when
     index/draft/files/<SHA-256>      what was uploaded
     index/draft/preview.json         what they would change, as it was found last
-    index/draft/stage/               the corpus with the changes made, while it is read
+    index/draft/stage…/              the corpus with the changes made, while it is read
 
 There is one draft for all; publishing or discarding it ends it. Nothing in it can be quoted.
 """
@@ -14,11 +14,12 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal
@@ -30,6 +31,7 @@ from bot.config import CorpusRules
 from bot.corpus import SIDECAR, SourceFile, recheck, sidecar_names
 from bot.errors import CorpusError, IndexLocked, IndexUnusable, UsageError
 from bot.loaders import DATES, LOADERS, METADATA, printable
+from bot.originals import Step
 
 MOST_CHANGES = 1000
 LONGEST_NAME = 200
@@ -192,9 +194,19 @@ class Draft:
 
     def discard(self) -> None:
         with self._locked():
-            self.forget()
+            self._forget()
 
-    def forget(self) -> None:
+    def published(self, steps: Iterable[Step]) -> None:
+        """Forgets the changes that these steps have made; what was changed meanwhile stays."""
+        done = {step.path: step.after.sha256 if step.after else None for step in steps}
+        with self._changing() as changes:
+            for path, change in list(changes.items()):
+                if path in done and done[path] == (change.file.sha256 if change.file else None):
+                    del changes[path]
+        if not self.changes():
+            self.discard()
+
+    def _forget(self) -> None:
         """Removes all of it, `draft.json` first: what is left of a draft without it is nothing."""
         (self._folder / "draft.json").unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -205,9 +217,8 @@ class Draft:
     def staged(self, sources: Mapping[str, SourceFile]) -> Iterator[Path]:
         """A folder that holds the corpus with the changes made. `sources`: by path, those of which the index keeps
         copies, which are used where the corpus still holds the same."""
-        stage = self._folder / "stage"
-        shutil.rmtree(stage, ignore_errors=True)
-        stage.mkdir(parents=True)
+        self._folder.mkdir(exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix="stage", dir=self._folder))
         try:
             changes = {change.path: change for change in self.changes()}
             for path in self._files():
@@ -365,6 +376,11 @@ class Draft:
             for path in (self._folder / "files").glob("*"):
                 if path not in used:
                     path.unlink()
+
+
+def settle(home: Path, rules: CorpusRules) -> None:
+    """Ends a publication that was cut short, as `originals.settle` does, and the draft that it was made from."""
+    originals.settle(home, lambda swap: Draft(home, swap.corpus, rules).published(swap.steps) if swap.draft else None)
 
 
 def file_name(given: str) -> str:

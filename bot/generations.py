@@ -197,7 +197,7 @@ def one_of(folder: Path, id: str) -> Generation:
 def publications(folder: Path) -> list[Publication]:
     """All that were recorded, the latest first. A line that a crash cut short is passed over."""
     try:
-        lines = (folder / _LOG).read_text(encoding="utf-8").splitlines()
+        lines = (folder / _LOG).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
     found = []

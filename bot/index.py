@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import faiss
 import numpy as np
 
-from bot import generations, originals
+from bot import drafts, generations, originals
 from bot.config import Config
 from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, boxes, read_corpus, read_source, recheck
 from bot.documents import Document
@@ -203,7 +203,7 @@ class Index:
         """
         began = time.perf_counter()
         with generations.writing(folder):
-            originals.settle(folder)
+            drafts.settle(folder, config.corpus)
             known = None if rebuild else usable(folder, encoder, config)
             known_files = known.files if known and known.is_in(corpus_folder) else ()
             corpus = read_corpus(corpus_folder, config.corpus, known.documents if known else None, known_files)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -107,8 +107,8 @@ def under_way(home: Path) -> Swap | None:
         return None
 
 
-def settle(home: Path) -> Swap | None:
-    """Ends a publication that was begun, if its generation is current; it is returned then. One whose generation is
+def settle(home: Path, ended: Callable[[Swap], object] = lambda swap: None) -> None:
+    """Ends a publication that was begun, if its generation is current; `ended` is told of it. One whose generation is
     not is forgotten. Call it within `generations.writing`."""
     generations.settle(home)
     swap = under_way(home)
@@ -120,10 +120,8 @@ def settle(home: Path) -> Swap | None:
             _take(home, swap.corpus, step)
         for folder in {(swap.corpus / step.path).parent for step in swap.steps if step.after}:
             _sync(folder)
-    else:
-        swap = None
+        ended(swap)
     (home / _SWAP).unlink(missing_ok=True)
-    return swap
 
 
 def instead(home: Path, generation: str | None, corpus: Path, source: SourceFile) -> SourceFile | None:

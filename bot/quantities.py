@@ -75,6 +75,8 @@ class Quantity:
 def quantities(sentence: str) -> tuple[Quantity, ...]:
     """The amounts in `sentence`, in order. A number that is part of a name ("type 2", "B12"), a reference mark or the
     number of a list item is none."""
+    if not _NUMERIC.search(sentence):  # most sentences, and the patterns below are slow
+        return ()
     found = list(_special(sentence))
     taken = [(quantity.start, quantity.end) for quantity in found]
     taken += [match.span() for match in _MARK.finditer(sentence)]
@@ -85,6 +87,8 @@ def quantities(sentence: str) -> tuple[Quantity, ...]:
 
 def negated_limits(sentence: str) -> list[Span]:
     """Where a negation belongs to a limit, as in "do not take more than 4 tablets": nothing is forbidden but more."""
+    if "than" not in sentence.casefold() and "exceed" not in sentence.casefold():
+        return []
     return [match.span() for match in _negated_limit().finditer(sentence)]
 
 
@@ -202,13 +206,23 @@ def _negated_limit() -> re.Pattern[str]:
     return re.compile(rf"(?:\b(?:not|never|no|cannot)\b|n['’]t\b)(?=(?:\W+\w+){{0,5}}?\W+{more}\b)", re.IGNORECASE)
 
 
+_NUMERIC = re.compile(
+    r"[\d¼½¾⅓⅔⅛]|\b(?:zero|one|two|three|four|five|fif|six|seven|eight|nine|ten|eleven|twel|twent|thirt|fort|half|hundred|"
+    r"once|twice|thrice|every|each|per|daily|nightly|hourly|weekly|monthly|yearly|annually)",
+    re.IGNORECASE,
+)
 _RANGE = re.compile(r"\s*(?:-|–|—|\bto\b|\bor\b)\s*", re.IGNORECASE)
 _AND = re.compile(r"\s*\band\b\s*", re.IGNORECASE)
 _BETWEEN = re.compile(r"\bbetween\s*$", re.IGNORECASE)
 _MARK = re.compile(r"\[[\d, –-]{1,12}\]|^\s*\(?\d{1,3}[.)](?=\s)|\b\d+(?:st|nd|rd|th)\b", re.IGNORECASE)
 _PHONE = re.compile(
     r"(?<![\w.])(?:\+\d{1,3}[\s.-]?)?(?:\(\d{2,4}\)[\s.-]?)?"
-    r"(?:(?:\d{2,4}[\s.-])*\d{3,4}[.-]\d{3,4}|0\d{2,4}\s\d{3,4}\s\d{3,4})(?![\w-])"
+    r"(?:(?:\d{2,4}[\s.-])*\d{3,4}[.-]\d{3,4}|0\d{2,4}\s\d{3,4}\s\d{3,4}|\d[–-]\d[–-]\d)(?![\w-])"
+)
+_CALLED = re.compile(r"(?:\b(?:call|dial|phone|ring|text)\s+)(\d{3,6})\b", re.IGNORECASE)
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)(?:uary|ruary|ch|il|ust|ember|ober)?"
+_DATE = re.compile(
+    rf"\b(?:{_MONTH}\.?\s+\d{{1,2}}(?:,?\s+\d{{4}})?|(?:\d{{1,2}}|\d{{4}})\s+{_MONTH}(?:\s+\d{{1,4}})?)\b"
 )
 _CLOCK = re.compile(
     r"(?<![\w:.])(\d{1,2})(?:[:.](\d\d))?\s?([ap])\.?m\b|(?<![\w:.])(\d{1,2}):(\d\d)(?![\w:])", re.IGNORECASE
@@ -248,8 +262,13 @@ def _special(sentence: str) -> Iterator[Quantity]:
     """Telephone numbers and times of day."""
     for match in _PHONE.finditer(sentence):
         digits = re.sub(r"\D", "", match.group())
-        if len(digits) >= 7:
+        if len(digits) == 3 or len(digits) >= 7:
             yield Quantity(*match.span(), "phone", float(digits), float(digits))
+    for match in _CALLED.finditer(sentence):
+        yield Quantity(*match.span(1), "phone", float(match[1]), float(match[1]))
+    for match in _DATE.finditer(sentence):
+        number = float(int.from_bytes(match.group().casefold().encode()) % 2**48)  # as written: it is only compared
+        yield Quantity(*match.span(), "calendar", number, number)
     for match in _CLOCK.finditer(sentence):
         hour, minute, half, other_hour, other_minute = match.groups()
         hours = int(hour or other_hour)

@@ -221,11 +221,13 @@ def test_a_copy_is_told_which_one_is_quoted(make: Callable[..., Bot]) -> None:
 def test_an_overdue_document_is_withheld_and_its_copy_is_quoted(make: Callable[..., Bot], tmp_path: Path) -> None:
     yesterday = date.today() - timedelta(days=1)
     (tmp_path / "a.txt.meta.toml").write_text(f"next_review = {yesterday}\n", encoding="utf-8")
-    bot = make(Config(answer=Answering(overdue="withhold")), a=NAUSEA, b=NAUSEA)
+    care = f"After care\n\n{NAUSEA}"
+    late_one, other = f"Nausea\n\n{FILLER}\n\n{care}", f"Leaflet B\n\nWe wish you well.\n\n{care}"
+    bot = make(Config(answer=Answering(overdue="withhold")), a=late_one, b=other)
     agree(bot, ASKED)
-    answer = bot.ask(ASKED)
-    assert [quote.document for quote in answer.quotes] == ["b.txt"]
-    assert answer.quotes[0].also_in == ()
+    assert bot.search(ASKED)[0].document == "a.txt"
+    [quote] = bot.ask(ASKED).quotes
+    assert (quote.document, quote.also_in) == ("b.txt", ())
     late = next(why for why in explain(bot, ASKED).best(5) if why.hit.document == "a.txt")
     assert [reason.kind for reason in late.reasons] == ["overdue"]
     assert str(yesterday) in late.reasons[0].text

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bot import generations
 from bot.bot import Bot
-from bot.config import Config, PassageSize
+from bot.config import Config, PassageSize, Staff
 from bot.corpus import read_corpus
 from bot.errors import (
     CorpusError,
@@ -32,7 +32,7 @@ from bot.index import Index
 from bot.lexical import terms
 from bot.passages import cut
 
-CONFIG = Config(passages=PassageSize(max_tokens=32))
+CONFIG = Config(passages=PassageSize(max_tokens=32), staff=Staff(generations=2))
 
 
 @pytest.fixture
@@ -201,7 +201,8 @@ def test_sentence_vectors_are_those_of_the_sentences(corpus: Path) -> None:
 
 
 def files_of(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock"]
+    """What an index is read from."""
+    return [folder / "CURRENT", *(path for path in sorted((folder / "generations").rglob("*")) if path.is_file())]
 
 
 def flip(path: Path) -> None:

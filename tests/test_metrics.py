@@ -96,12 +96,14 @@ def test_the_state_of_the_store_is_told(bot: Bot, store: Store, tmp_path: Path) 
     down.close()
 
 
-def test_the_index_in_use_is_told(words: WordEncoder, store: Store, tmp_path: Path) -> None:
+def test_the_index_in_use_is_told(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus, folder = tmp_path / "corpus", tmp_path / "index"
     corpus.mkdir()
     (corpus / "a.md").write_text("---\nnext_review: 2020-01-01\n---\nDrink water after the infusion.")
+    words = WordEncoder(window=256)
     Index.update(folder, corpus, words, Config())
-    metrics = Metrics(Bot(Index.load(folder), words, Config()), store, folder)
+    monkeypatch.setattr("bot.bot.load_encoder", lambda choice: words)
+    metrics = Metrics(Bot.open(folder, config=Config()), store)
     found = of(metrics)
     assert found["plainquote_index_documents", ()] == 1
     assert found["plainquote_index_overdue_documents", ()] == 1

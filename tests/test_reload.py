@@ -22,7 +22,7 @@ from gradio_client import Client
 from bot import bot as bots
 from bot.answer import Answer
 from bot.bot import Bot
-from bot.config import Answering, Config, CorpusRules, PassageSize
+from bot.config import Answering, Config, CorpusRules, PassageSize, Staff
 from bot.embed import Encoder
 from bot.errors import IndexCorrupt
 from bot.generations import FORMAT
@@ -33,7 +33,10 @@ from bot.ui import create_app
 LONG = 60
 """Seconds after which something that should have happened never will."""
 CONFIG = Config(
-    passages=PassageSize(60), answer=Answering(answer_above=0.0, quotes=3), corpus=CorpusRules(verify_sources=False)
+    passages=PassageSize(60),
+    answer=Answering(answer_above=0.0, quotes=3),
+    corpus=CorpusRules(verify_sources=False),
+    staff=Staff(generations=2),
 )
 TOPICS = ("infusion", "nausea", "driving", "sleep", "pain")
 Build = Callable[[int], None]

@@ -28,10 +28,20 @@ def test_smoke(desk: Desk) -> None:
     r = client.get(r.headers["location"])
     print(r.status_code, r.headers, r.text)
     client = visiting(desk)
-    for p in ["/staff", "/staff/", "/staff/account", "/staff/nothing", "/staff/static/staff.css", "/staff/jobs/x", "/staff/jobs/x/json"]:
+    for p in [
+        "/staff",
+        "/staff/",
+        "/staff/account",
+        "/staff/nothing",
+        "/staff/static/staff.css",
+        "/staff/jobs/x",
+        "/staff/jobs/x/json",
+    ]:
         r = client.get(p)
         print(p, r.status_code, len(r.text))
-    r = send(client, "/staff/account/password", {"old": PASSWORD, "new": "another long word", "again": "another long word"})
+    r = send(
+        client, "/staff/account/password", {"old": PASSWORD, "new": "another long word", "again": "another long word"}
+    )
     print(r.status_code, r.headers)
     r = client.post("/staff/logout")
     print(r.status_code, r.text[:2000])

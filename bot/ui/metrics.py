@@ -45,9 +45,9 @@ _FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
 
 
 class Metrics:
-    """Safe to call from several threads. folder: where the index is, if it is on disk."""
+    """Safe to call from several threads."""
 
-    def __init__(self, bot: Bot, store: Store, folder: Path | None = None) -> None:
+    def __init__(self, bot: Bot, store: Store) -> None:
         self._registry = registry = CollectorRegistry()
         self._answers = Counter("plainquote_answers", "Answers by outcome.", ["outcome"], registry=registry)
         self._emergencies = Counter(
@@ -84,7 +84,7 @@ class Metrics:
         Info("plainquote", "The version that runs.", registry=registry).info({"version": __version__})
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        registry.register(_State(bot, store, folder))
+        registry.register(_State(bot, store))
         self._begin()
 
     def answer(self, answer: Answer, milliseconds: float) -> None:
@@ -129,8 +129,8 @@ class Metrics:
 class _State(Collector):
     """What is looked at only when somebody asks."""
 
-    def __init__(self, bot: Bot, store: Store, folder: Path | None) -> None:
-        self._bot, self._store, self._folder = bot, store, folder
+    def __init__(self, bot: Bot, store: Store) -> None:
+        self._bot, self._store = bot, store
 
     def collect(self) -> Iterator[Metric]:
         store = self._store.status()
@@ -148,7 +148,7 @@ class _State(Collector):
         yield _gauge("plainquote_index_passages", "Passages in the index in use.", len(index.passages))
         if index.generation and index.generation.isdecimal():
             yield _gauge("plainquote_index_generation", "The generation in use.", int(index.generation))
-            built = _built(self._folder, index.generation)
+            built = _built(self._bot.folder, index.generation)
             if built is not None:
                 yield _gauge("plainquote_index_built_timestamp_seconds", "When it was built.", built)
 

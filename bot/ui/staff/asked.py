@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -76,11 +75,13 @@ class Days:
 
     @classmethod
     def read(cls, query: Mapping[str, str], today: date, kept: int) -> Days:
-        """From the parameters ``from`` and ``to``, or ``days``; what is not kept any more is not asked for."""
-        usual = cls(today - timedelta(days=USUAL - 1), today)
-        days = query.get("days", "")
-        if days.isascii() and days.isdecimal() and len(days) < 6:
-            return cls(max(today - timedelta(days=int(days) - 1), today - timedelta(days=kept)), today)
+        """From the parameters ``from`` and ``to``; what is not kept any more is not asked for."""
+        first = today - timedelta(days=min(kept, (today - date.min).days))
+        usual = cls(max(first, today - timedelta(days=USUAL - 1)), today)
+
+        def within(day: date) -> date:
+            return min(max(day, first), today)
+
         try:
             until = date.fromisoformat(query["to"]) if query.get("to") else usual.until
             since = date.fromisoformat(query["from"]) if query.get("from") else until - timedelta(days=USUAL - 1)
@@ -88,7 +89,7 @@ class Days:
             return cls(usual.since, usual.until, "Those are no dates such as 2026-03-31: here are the last 30 days.")
         if since > until:
             return cls(usual.since, usual.until, "The first day comes after the last one: here are the last 30 days.")
-        return cls(min(max(since, today - timedelta(days=kept)), today), max(min(until, today), today - timedelta(days=kept)))
+        return cls(within(since), within(until))
 
     def url(self, path: str = "", **more: object) -> str:
         query = {"from": self.since, "to": self.until} | {name: value for name, value in more.items() if value}
@@ -121,13 +122,21 @@ def router(desk: Desk) -> APIRouter:
     store, bot = desk.store, desk.bot
     vectors = Vectors(bot.encoder)
     keeping = desk.config.store
-    tests = test_file(Path(desk.config.staff.tests))
+    tests = question_file(Path(desk.config.staff.tests))
 
     def days_of(request: Request) -> Days:
         return Days.read(request.query_params, datetime.now(UTC).date(), keeping.retention_days)
 
-    def page(request: Request, template: str, tab: str, days: Days, **values: object) -> Response:
-        own = {"tab": tab, "days": days, "quick": DAYS, "keeps": keeping.keep_questions, "outcomes": OUTCOMES}
+    def page(request: Request, template: str, tab: str, days: Days, **values: Any) -> Response:
+        today = datetime.now(UTC).date()
+        quick = {days: Days(today - timedelta(days=days - 1), today) for days in DAYS}
+        own: dict[str, Any] = {
+            "tab": tab,
+            "days": days,
+            "quick": quick,
+            "keeps": keeping.keep_questions,
+            "outcomes": OUTCOMES,
+        }
         return desk.page(request, template, **own | values)
 
     def again(kept: Kept) -> AnswerAgain:
@@ -293,6 +302,11 @@ def router(desk: Desk) -> APIRouter:
         words = chosen.search or chosen.question
         if words.strip():
             near = asked.nearest(bot, words, CHOICES)
+        sentences = [(one.hit, _sentences(one)) for one in near.passages] if near else []
+        shown = {value for _, places in sentences for _, value in places}
+        elsewhere = [
+            (text, value) for value in chosen.places if value not in shown and (text := _words_at(value)) is not None
+        ]
         try:
             same = editing.alike(tests, chosen.question)
         except UsageError as unreadable:
@@ -308,8 +322,18 @@ def router(desk: Desk) -> APIRouter:
             kinds=KINDS,
             marks=[mark for mark in MARKS if mark in chosen.question],
             file=tests.name,
-            sentences=[(one.hit, _sentences(one)) for one in near.passages] if near else [],
+            sentences=sentences,
+            elsewhere=elsewhere,
         )
+
+    def _words_at(value: str) -> str | None:
+        """The words of a place that was chosen before; None where it is none now."""
+        try:
+            place, sha256 = read_place(value)
+        except UsageError:
+            return None
+        document = bot.index.documents.get(place.document)
+        return document.text[place.start : place.end] if document and document.sha256 == sha256 else None
 
     def _kept(id: str) -> Kept:
         found = store.get(id)
@@ -320,7 +344,7 @@ def router(desk: Desk) -> APIRouter:
     return routes
 
 
-def test_file(path: Path) -> Path:
+def question_file(path: Path) -> Path:
     """Where test questions are added, of what `[staff] tests` names: a folder or a file."""
     return path if path.suffix == ".jsonl" else path / "questions.jsonl"
 
@@ -357,15 +381,18 @@ def _check_words(question: str, most: int) -> None:
 def _sentences(near: asked.Near) -> list[tuple[str, str]]:
     """Each sentence of a passage, with the value that names its place."""
     hit = near.hit
-    return [
-        (hit.origin.text[start:end].strip(), name_place(Range(hit.document, start, end), hit.origin.sha256))
-        for start, end in hit.passage.sentences
-    ]
+    made = []
+    for start, end in hit.passage.sentences:
+        words = hit.origin.text[start:end]
+        first = start + len(words) - len(words.lstrip())
+        words = words.strip()
+        if words:
+            made.append((words, name_place(Range(hit.document, first, first + len(words)), hit.origin.sha256)))
+    return made
 
 
 def _plot(name: str, title: str, about: str, periods: list[Period]) -> dict[str, object]:
     counts = [Bar(period.label, f"{period.since:%d %b}", getattr(period, name)) for period in periods]
-    total = Counter({name: sum(bar.value for bar in counts)})[name]
     unit = "day" if all(period.since == period.until for period in periods) else "period"
     svg = Markup(bars(f"plot-{name}", f"{title} by {unit}", counts))  # noqa: S704  # it escapes what it is given
-    return {"name": name, "title": title, "about": about, "total": total, "svg": svg}
+    return {"name": name, "title": title, "about": about, "total": sum(bar.value for bar in counts), "svg": svg}

@@ -88,8 +88,8 @@ async def check_token(request: Request) -> None:
     """A dependency of every route: what is sent from a page carries the token of the session that page was made for,
     as the field ``csrf`` of the form or, from a script, as the header ``X-CSRF-Token``."""
     session = session_of(request.scope)
-    if request.method in SAFE or session is None:  # without a session only the login is reachable
-        return
+    if request.method in SAFE or session is None or request.url.path == LOGIN:
+        return  # without a session only the login is reachable, which has no page of a session to come from
     given = request.headers.get("x-csrf-token")
     if given is None:
         field = (await request.form()).get("csrf")

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from bot.errors import LoginFailed, LoginLocked, StoreUnavailable, UsageError
 from bot.ui.limits import client_of
-from bot.ui.staff.desk import FOLDER, HOME, LOGIN, Desk, LoggedIn, session_of
+from bot.ui.staff.desk import FOLDER, HOME, LOGIN, Desk, LoggedIn, remember, session_of
 from bot.ui.staff.door import COOKIE, is_secure, own_address
 
 _KINDS = {".css": "text/css", ".js": "text/javascript"}
@@ -79,7 +79,10 @@ def router(desk: Desk) -> APIRouter:
         except (LoginFailed, UsageError) as error:
             status = _status(error) if isinstance(error, LoginFailed) else 422
             return desk.page(request, "account.html", status=status, error=error)
-        response = RedirectResponse("/staff/account?changed=1", 303)
+        session = desk.accounts.session(token)
+        if session:
+            remember(request.scope, session)
+        response = desk.leave(request, "/staff/account", "The password is changed, and you are logged in here alone.")
         keep(response, request, token)
         return response
 
