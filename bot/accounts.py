@@ -76,13 +76,14 @@ class Accounts:
     """Safe to call from several threads; several processes may use the same database. Everything here raises
     StoreUnavailable where the database cannot be used."""
 
-    def __init__(self, keeping: Keeping, staff: Staff) -> None:
-        """Raises ConfigError for a URL that cannot be meant; the database is opened when it is first needed."""
+    def __init__(self, keeping: Keeping, staff: Staff, hasher: PasswordHasher | None = None) -> None:
+        """Raises ConfigError for a URL that cannot be meant; the database is opened when it is first needed. The
+        costs of the default `hasher` are those of RFC 9106 for where memory is short."""
         self._engine = connect(keeping.url) if keeping.url else None
         self._idle = staff.session_hours * 3600
         self._attempts = staff.attempts
         self._ready = False
-        self._hasher = PasswordHasher()
+        self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHED_AT_ONCE)
         self._nobody = self._hash(secrets.token_urlsafe(16))
 
@@ -101,10 +102,8 @@ class Accounts:
         values["password"] = self._checked_hash(shown, password)
         taken = UsageError(f"there is an account {shown} already", remedy="Choose another name.")
         with self._writing() as connection:
-            if (
-                connection.execute(insert(self._database, accounts).values(values).on_conflict_do_nothing()).rowcount
-                < 1
-            ):
+            new = insert(self._database, accounts).values(values).on_conflict_do_nothing()
+            if connection.scalar(new.returning(accounts.c.name)) is None:
                 raise taken
         return User(shown, role)
 

@@ -11,7 +11,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from math import log
@@ -44,9 +44,6 @@ _OPEN_FOR = 40
 """Characters behind "may not" and the like, in which nothing is denied."""
 _TILE = 2048
 """Sentences that are compared with as many others at a time, to bound the memory."""
-_FORMAT = 1
-_FILE = "consistency.json"
-_JUDGED = "consistency_judged.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +386,7 @@ class _Held:
 
 def _distinct(index: Index) -> list[_Held]:
     """Each wording once, in the order of the documents."""
-    found: dict[str, tuple[Any, ...]] = {}
+    found: dict[str, _Held] = {}
     documents: dict[str, dict[str, None]] = {}
     row = 0
     for number, passage in enumerate(index.passages):
@@ -398,10 +395,10 @@ def _distinct(index: Index) -> list[_Held]:
             words = text[start:end]
             folded = one_line(words).casefold()
             if len(words) <= _LONGEST and not folded.endswith("?") and len(terms(folded)) >= _FEWEST_WORDS:
-                found.setdefault(folded, (words, row, number, start, end))
+                found.setdefault(folded, _Held(words, row, number, start, end, ()))
                 documents.setdefault(folded, {})[passage.document] = None
             row += 1
-    return [_Held(*what, tuple(documents[folded])) for folded, what in found.items()]
+    return [replace(one, documents=tuple(documents[folded])) for folded, one in found.items()]
 
 
 def _weights(texts: Iterable[frozenset[str]]) -> Callable[[str], float]:
@@ -496,7 +493,7 @@ def _doubt(difference: Difference, agreement: float, first: Statement, second: S
 def _spread(found: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """The first of them, but of one sentence only a few."""
     met: Counter[int] = Counter()
-    kept = []
+    kept: list[tuple[Any, ...]] = []
     for one in found:
         _, row, other, *_ = one
         if met[row] < FOUND_OF_ONE and met[other] < FOUND_OF_ONE and len(kept) < FOUND:

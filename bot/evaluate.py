@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ DEPTH = 100
 """Items in a ranking."""
 PASSAGES = 1000
 """Passages that are searched to fill it; a document has many."""
+
+Report = Callable[[float, str], None]
+"""Is told how far the work is, from 0 to 1, and in words what it does."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,10 @@ def evaluate(
     queries: Path | None = None,
     unanswerable: Sequence[Path] = (),
     run: Path | None = None,
+    report: Report | None = None,
 ) -> Evaluation:
     """All figures of the dataset in `path`; `corpus` is what an own test set asks; `run` is an earlier run to
-    compare with. Raises UsageError."""
+    compare with; `report` is told how far it is. Raises UsageError."""
     dataset = read_dataset(path, queries=queries, unanswerable=unanswerable)
     before = read_run(run) if run else None
     encoder = load_encoder(config.model)
@@ -97,20 +101,33 @@ def evaluate(
             raise UsageError(f"{path} has no documents to ask", remedy="Leave --compare and --unanswerable out.")
         return _only_highlights(dataset, encoder, config)
     began = time.perf_counter()
+    if report:
+        report(0.0, "Opening the index")
     bot = open_bot(dataset, encoder, config, corpus=corpus, cache=cache)
     dataset = dataset.resolve(bot.index.documents)
-    result = measure(bot, dataset, index_seconds=time.perf_counter() - began)
+    result = measure(bot, dataset, index_seconds=time.perf_counter() - began, report=report)
     if before is None:
         return result
     values = {one.question.id: one.values for one in result.asked if one.answerable}
     return dataclasses.replace(result, comparison=compare(str(run), dataset, before, result.rankings, values))
 
 
-def measure(bot: Bot, dataset: Dataset, *, index_seconds: float = 0.0) -> Evaluation:
-    """All figures of `bot` over a dataset that was resolved against its documents."""
+def measure(bot: Bot, dataset: Dataset, *, index_seconds: float = 0.0, report: Report | None = None) -> Evaluation:
+    """All figures of `bot` over a dataset that was resolved against its documents; `report` as in `evaluate`."""
     began = time.perf_counter()
-    asked = [_ask(bot, dataset, question) for question in progress(dataset.questions, "questions")]
-    asked += [_ask_hopeless(bot, question) for question in progress(dataset.unanswerable, "unanswerable")]
+    total = len(dataset.questions) + len(dataset.unanswerable)
+
+    def told(done: int) -> None:
+        if report:
+            report(done / total, f"Question {done + 1} of {total}")
+
+    asked = []
+    for question in progress(dataset.questions, "questions"):
+        told(len(asked))
+        asked.append(_ask(bot, dataset, question))
+    for question in progress(dataset.unanswerable, "unanswerable"):
+        told(len(asked))
+        asked.append(_ask_hopeless(bot, question))
     seconds = time.perf_counter() - began
     values = judge(dataset, {one.question.id: one.ranking for one in asked if one.answerable})
     asked = [dataclasses.replace(one, values=values[one.question.id]) if one.answerable else one for one in asked]

@@ -259,15 +259,17 @@ def explain(
 # Places
 
 
+def pattern(words: str, *, ignore_case: bool = False) -> re.Pattern[str]:
+    """Finds exactly these words; white space between them may differ, as lines break anywhere."""
+    return re.compile(r"\s+".join(map(re.escape, words.split())), re.IGNORECASE if ignore_case else 0)
+
+
 def find(
     documents: Iterable[Document], words: str, *, ignore_case: bool = False
 ) -> Iterator[tuple[Document, int, int]]:
-    """Where exactly these words stand, in order; white space between them may differ, as lines break anywhere."""
-    pattern = r"\s+".join(map(re.escape, words.split()))
-    if not pattern:
-        return
-    looked_for = re.compile(pattern, re.IGNORECASE if ignore_case else 0)
-    for document in documents:
+    """Where these words stand, in order, as `pattern` finds them."""
+    looked_for = pattern(words, ignore_case=ignore_case)
+    for document in documents if words.strip() else ():
         for match in looked_for.finditer(document.text):
             yield document, match.start(), match.end()
 

@@ -456,12 +456,15 @@ class Index:
         source = self._source_of.get(document.source)
         if source is None or self.corpus is None:
             return None
-        if now := recheck(self.corpus, source):
-            self._source_of[document.source] = now  # so that a file that was only touched is hashed once
-            return self.corpus, now
-        if self.home and (copy := originals.instead(self.home, self.generation, self.corpus, source)):
-            return originals.copies(self.home), copy
-        return None
+        now = recheck(self.corpus, source)
+        if now is None and self.home:
+            if copy := originals.instead(self.home, self.generation, self.corpus, source):
+                return originals.copies(self.home), copy
+            now = recheck(self.corpus, source)  # a publication may have put it there between the two looks
+        if now is None:
+            return None
+        self._source_of[document.source] = now  # so that a file that was only touched is hashed once
+        return self.corpus, now
 
     @cached_property
     def _language_of(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,6 +11,9 @@ from typing import Any
 from bot.corpus import ReadFile
 from bot.index import Index, Report
 from bot.quality import near_duplicates
+
+_LISTED = 20
+"""Pages of a file that are named."""
 
 
 def inventory(report: Report, today: date) -> dict[str, Any]:
@@ -22,6 +25,34 @@ def inventory(report: Report, today: date) -> dict[str, Any]:
     if index is None:
         raise ValueError("a report without its index")
     return {**report.to_dict(), "files": list(_files(report, index, today)), "near_duplicates": _duplicates(index)}
+
+
+def facts(index: Index, today: date) -> Iterator[dict[str, Any]]:
+    """The entries of `inventory` for the files that the index was made from: all but those that could not be read."""
+    passages = Counter(index.documents[passage.document].source for passage in index.passages)
+    for file in index.files:
+        path = file.source.path
+        common = {"path": path, "format": PurePosixPath(path).suffix.lower().lstrip(".")}
+        yield {**common, **_facts(file, index, passages[path], today)}
+
+
+def warnings(facts: Mapping[str, Any]) -> list[str]:
+    """What of a file's entry staff should look at, each as a sentence; not whether it is overdue."""
+    said = []
+    for key, what in (("scanned_pages", "scanned, without text"), ("empty_pages", "empty")):
+        if pages := facts.get(key):
+            said.append(f"{_pages(pages)} {what}; nothing of it can be quoted.")
+    if pages := facts.get("recognised_pages"):
+        said.append(f"{_pages(pages)} read off a picture: compare the words with the page.")
+    garbling = facts.get("garbling") or {}
+    if garbling.get("suspected"):
+        said.append(f"Maybe garbled: {garbling['reason']}.")
+    return [*said, *facts.get("cautions", ())]
+
+
+def _pages(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:_LISTED])) + (f" and {len(numbers) - _LISTED} more" * (len(numbers) > _LISTED))
+    return f"Page{'s' * (len(numbers) > 1)} {shown}:"
 
 
 def _files(report: Report, index: Index, today: date) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from argon2 import PasswordHasher
 from conftest import WordEncoder
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -26,6 +27,8 @@ from bot.ui.staff.desk import Desk
 from bot.ui.staff.jobs import Jobs
 
 PASSWORD = "seven grey herons wade"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""For tests that log in often."""
 SITE = "http://testserver"
 
 
@@ -38,7 +41,7 @@ def a_desk(folder: Path, corpus: Path, encoder: Encoder | None = None, **setting
     Index.update(folder / "index", corpus, encoder, config)
     bot = Bot(Index.load(folder / "index"), encoder, config)
     bot._folder, bot._seen = folder / "index", generations.identity(folder / "index")
-    store, accounts, jobs = Store.open(config.store), Accounts(config.store, config.staff), Jobs()
+    store, accounts, jobs = Store.open(config.store), Accounts(config.store, config.staff, CHEAP), Jobs()
     accounts.add("Erin", "editor", PASSWORD)
     accounts.add("Vic", "viewer", PASSWORD)
     try:

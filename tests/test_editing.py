@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,10 @@ def test_a_question_is_added_as_it_is_evaluated(file: Path) -> None:
 
 
 def test_what_stands_in_the_file_stays_byte_for_byte(file: Path) -> None:
-    before = '{"_id": "s041",  "question": "É?", "document": "gone.txt", "quote": "x", "note": 1}\r\n\n{"_id":"k","text":"y","unanswerable":true}'
+    before = (
+        '{"_id": "s041",  "question": "É?", "document": "gone.txt", "quote": "x", "note": 1}\r\n\n'
+        '{"_id":"k","text":"y","unanswerable":true}'
+    )
     file.parent.mkdir()
     file.write_bytes(before.encode())
     file.chmod(0o640)
@@ -60,7 +64,7 @@ def test_what_stands_in_the_file_stays_byte_for_byte(file: Path) -> None:
     remove(file, "s042")
     assert file.read_bytes() == f"{before}\n".encode()
     remove(file, "k")
-    assert file.read_bytes() == before.partition("{\"_id\":\"k\"")[0].encode()
+    assert file.read_bytes() == before.partition('{"_id":"k"')[0].encode()
 
 
 @pytest.mark.parametrize(
@@ -80,17 +84,17 @@ def test_what_would_be_wrong_is_refused(
 ) -> None:
     add_answerable(file, "what do I do at home?", [REST], DOCUMENTS)
     before = file.read_bytes()
+    add = partial(add_unanswerable, file, text, kind) if places is None else partial(add_answerable, file, text, places)
     with pytest.raises(UsageError, match=problem):
-        if places is None:
-            add_unanswerable(file, text, kind, DOCUMENTS)
-        else:
-            add_answerable(file, text, places, DOCUMENTS)
+        add(DOCUMENTS)
     assert file.read_bytes() == before
 
 
 def test_a_follow_up_in_the_same_words_is_another_question(file: Path) -> None:
     file.parent.mkdir()
-    file.write_text('{"_id": "1", "question": "and at home?", "history": ["x"], "document": "a.txt", "quote": "Rest"}\n')
+    file.write_text(
+        '{"_id": "1", "question": "and at home?", "history": ["x"], "document": "a.txt", "quote": "Rest"}\n'
+    )
     assert add_answerable(file, "And at home?", [REST], DOCUMENTS) == "s001"
 
 
@@ -108,7 +112,7 @@ def test_a_file_that_cannot_be_read_is_not_changed(file: Path) -> None:
     file.parent.mkdir()
     for content in (b"{", b"\xff", b"[]\n", b'{"_id": "1", "question": "x"}\n'):
         file.write_bytes(content)
-        with pytest.raises(UsageError, match="questions.jsonl"):
+        with pytest.raises(UsageError, match=r"questions\.jsonl"):
             add_answerable(file, "what?", [REST], DOCUMENTS)
         assert file.read_bytes() == content
     assert [path.name for path in file.parent.iterdir() if path.name.endswith(".new")] == []

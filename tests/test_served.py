@@ -87,14 +87,29 @@ def test_only_a_proxy_may_name_a_request(app: FastAPI) -> None:
         assert id_of(1, unfit) != unfit
 
 
+def test_a_failure_is_still_of_its_request_where_it_is_logged(told: list[Served]) -> None:
+    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ZeroDivisionError
+
+    async def server() -> str | None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": None}
+        with pytest.raises(ZeroDivisionError):
+            await Watched(fails, 0, told.append)(scope, nothing, nothing)
+        return current.get()
+
+    assert asyncio.run(server()) == told[0].id
+    assert told[0].status == 500
+
+
+async def nothing(message: object = None) -> dict[str, str]:
+    return {}
+
+
 def test_what_is_no_request_passes_by(told: list[Served]) -> None:
     seen: list[str] = []
 
     async def inner(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(scope["type"])
-
-    async def nothing(message: object = None) -> dict[str, str]:
-        return {}
 
     asyncio.run(Watched(inner, 0, told.append)({"type": "lifespan"}, nothing, nothing))
     assert seen == ["lifespan"]

@@ -76,7 +76,7 @@ class Watched:
             )
             for tell in self._tell:
                 tell(served)
-            current.reset(before)
+        current.reset(before)  # but not after a failure: whoever catches it will log it for this request
 
     def _id(self, scope: Scope) -> str:
         given = Headers(scope=scope).get("x-request-id", "") if self._proxies else ""
