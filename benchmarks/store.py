@@ -117,6 +117,7 @@ def questions(store: Store) -> dict[str, Callable[[], object]]:
         "counts by day and outcome, 30 days": lambda: store.outcomes(month, until),
         "emergencies by category and level, all": store.emergencies,
         "turns by day, all": store.turns,
+        "unanswered, count": store.unanswered_count,
         "the newest 1,000 unanswered words": lambda: store.unanswered_words(limit=1000),
         "feedback counts, all": store.opinions,
         "newest page": store.answers,

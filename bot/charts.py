@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _HEIGHT = 360, 150
-_LEFT, _TOP, _BOTTOM = 42, 12, 22
+_WIDTH, _HEIGHT = 480, 150
+_LEFT, _TOP, _BOTTOM = 60, 12, 24
 _GAP = 0.2
 """Of a bar's share of the width."""
 

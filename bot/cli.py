@@ -1,4 +1,5 @@
-"""The commands: ``bot index | ask | search | show | triage | check | eval | calibrate | user | serve``.
+"""The commands: ``bot index | ask | search | show | triage | check | generations | rollback | consistency
+| eval | calibrate | user | serve``.
 
 Results go to standard output, everything else to standard error. Exit status: 0 done (a refusal is
 done), 2 a problem that the user can mend, 1 a defect of ours (with its traceback). Nothing heavy is imported
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from bot.answer import Answer, Quote
     from bot.bot import Bot
     from bot.config import Config
+    from bot.consistency import Finding
     from bot.documents import Document
     from bot.explain import Explanation, Why
-    from bot.index import Report
+    from bot.index import Index, Report
     from bot.retrieve import Hits
 
 DEFAULT_CORPUS = Path("corpus")
@@ -115,6 +117,13 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     command("check", _check, "verify the index: hashes, slices, model, settings and source files")
+
+    command("generations", _generations, "list the generations of the index that are kept")
+    rollback = command("rollback", _rollback, "make an earlier generation current again, and its files the corpus's")
+    rollback.add_argument("generation", nargs="?", metavar="GENERATION", help="default: the one before the current one")
+
+    consistency = command("consistency", _consistency, "list sentences of different documents that may contradict")
+    consistency.add_argument("-n", type=int, default=50, metavar="N", help="how many pairs to print (default: 50)")
 
     evaluate = command("eval", _eval, "measure retrieval, refusal and highlights over a dataset")
     evaluate.add_argument("dataset", type=Path, metavar="DATASET", help="its folder, or your own questions.jsonl")
@@ -385,6 +394,47 @@ def _triage(options: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
+def _generations(options: argparse.Namespace) -> int:
+    from bot import generations
+
+    in_use = generations.in_use_now(options.index)
+    listed = [
+        {
+            "generation": kept.id,
+            "current": kept.id == in_use,
+            "documents": kept.manifest["counts"]["documents"],
+            "published": kept.manifest.get("published"),
+        }
+        for kept in generations.kept(options.index)
+    ]
+    if options.json:
+        _print_json({"generations": listed})
+        return 0
+    for one in listed:
+        made = one["published"]
+        by = f", made {made['at']} by {made['who']}" if made else ""
+        _print(f"{'*' if one['current'] else ' '} {one['generation']}  {one['documents']} documents{by}")
+    return 0
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    from bot.embed import load_encoder
+    from bot.publishing import roll_back
+
+    config = _config(options)
+    encoder = load_encoder(config.model)
+    done = roll_back(options.index, options.corpus, encoder, config, who="command line", generation=options.generation)
+    if options.json:
+        _print_json(done.to_dict())
+    else:
+        counts = done.counts
+        _print(
+            f"generation {done.generation} is current again: {counts['added']} documents added, "
+            f"{counts['changed']} changed, {counts['removed']} removed"
+        )
+    return 0
+
+
 def _check(options: argparse.Namespace) -> int:
     from bot.check import check
 
@@ -401,6 +451,39 @@ def _check(options: argparse.Namespace) -> int:
     if result.problems:
         raise IndexUnusable(f"{len(result.problems)} problems in the index", remedy="Build it again: bot index")
     return 0
+
+
+def _consistency(options: argparse.Namespace) -> int:
+    """What the desk shows: pairs that were judged to be fine are left out."""
+    from bot import surveys
+    from bot.consistency import survey
+    from bot.index import Index
+
+    index = Index.load(options.index)
+    made = surveys.load(options.index)
+    if made is None or made.generation != index.generation:
+        made = survey(index)
+        surveys.save(options.index, made)
+    fine = surveys.judged(options.index)
+    found = [finding for finding in made.findings if finding.key not in fine]
+    if options.json:
+        _print_json({**made.to_dict(), "findings": [_with_texts(finding, index) for finding in found]})
+        return 0
+    for number, finding in enumerate(found[: options.n], start=1):
+        _print(f"\n{number}. {', '.join(finding.kinds)} ({finding.suspicion:.2f})")
+        for place in (finding.first, finding.second):
+            _print(f"  [{place.document} {place.start}-{place.end}] {index.documents[place.document].title}")
+            _print(f"    {' '.join(index.documents[place.document].text[place.start : place.end].split())}")
+    _print(f"\n{len(found)} pairs to look at, {len(made.findings) - len(found)} judged to be fine")
+    return 0
+
+
+def _with_texts(finding: Finding, index: Index) -> dict[str, Any]:
+    found: dict[str, Any] = finding.to_dict()
+    for side in ("first", "second"):
+        place = found[side]
+        place["text"] = index.documents[place["document"]].text[place["start"] : place["end"]]
+    return found
 
 
 def _eval(options: argparse.Namespace) -> int:

@@ -300,6 +300,8 @@ def _opposed(first: Statement, second: Statement) -> Iterator[Difference]:
     theirs = frozenset(side for _, sides in second.opposites for side in sides)
     for word, sides in first.opposites:
         for other, others in second.opposites:
+            if (word.denied_by is None) != (other.denied_by is None):
+                continue  # not safe, and unsafe
             for row, side in sides:
                 turned = (row, 1 - side)
                 alone = turned in others and turned not in mine and (row, side) not in theirs

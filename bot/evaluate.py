@@ -121,7 +121,7 @@ def measure(bot: Bot, dataset: Dataset, *, index_seconds: float = 0.0, report: R
         if report:
             report(done / total, f"Question {done + 1} of {total}")
 
-    asked = []
+    asked: list[Asked] = []
     for question in progress(dataset.questions, "questions"):
         told(len(asked))
         asked.append(_ask(bot, dataset, question))

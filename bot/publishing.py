@@ -23,7 +23,7 @@ from bot.corpus import SIDECAR, Corpus, ReadFile, read_corpus, sidecar_names
 from bot.documents import Document
 from bot.drafts import Change, Draft
 from bot.embed import Encoder
-from bot.errors import UsageError
+from bot.errors import CorpusError, UsageError
 from bot.generations import Publication
 from bot.index import Index, differences, usable
 from bot.loaders import METADATA
@@ -255,7 +255,7 @@ def publish(
 
 def roll_back(
     home: Path,
-    corpus: Path,
+    corpus: Path | None,
     encoder: Encoder,
     config: Config,
     *,
@@ -263,7 +263,8 @@ def roll_back(
     generation: str | None = None,
     served: Callable[[], object] = lambda: None,
 ) -> Publication:
-    """Makes an earlier generation current again, the last one before by default, and its files those of the corpus.
+    """Makes an earlier generation current again, the last one before by default, and its files those of `corpus`, by
+    default the one that the index was built from.
 
     Raises UsageError for one that is not kept, is current, or whose files are not kept, and where files of the corpus
     are not as they were indexed; IndexStale for one of another model or other settings; IndexLocked.
@@ -271,7 +272,10 @@ def roll_back(
     with generations.writing(home):
         drafts.settle(home, config.corpus)
         current = Index.load(home)
-        target = Index.load(home, generation or _before(home, current.generation))
+        target = Index.load(home, _before(home, current.generation) if generation is None else generation)
+        corpus = corpus or current.corpus
+        if corpus is None or not corpus.is_dir():
+            raise CorpusError("the folder of the documents is not there", remedy="Name it with --corpus.")
         if target.generation == current.generation:
             raise UsageError(f"generation {target.generation} is the one in use", remedy="Choose an earlier one.")
         target.check_made_by(encoder, config)

@@ -59,6 +59,8 @@ class Quantity:
         """Whether they are the same amount, be it in other units, `limit` aside."""
         if not self.is_like(other):
             return False
+        if self.kind in ("phone", "calendar"):
+            return self.low == other.low
         converted = self.unit != other.unit
         if self.kind == "temperature" and converted:
             return all(abs(a - b) <= 0.3 for a, b in self._ends(other))
@@ -216,8 +218,9 @@ _AND = re.compile(r"\s*\band\b\s*", re.IGNORECASE)
 _BETWEEN = re.compile(r"\bbetween\s*$", re.IGNORECASE)
 _MARK = re.compile(r"\[[\d, –-]{1,12}\]|^\s*\(?\d{1,3}[.)](?=\s)|\b\d+(?:st|nd|rd|th)\b", re.IGNORECASE)
 _PHONE = re.compile(
-    r"(?<![\w.])(?:\+\d{1,3}[\s.-]?)?(?:\(\d{2,4}\)[\s.-]?)?"
-    r"(?:(?:\d{2,4}[\s.-])*\d{3,4}[.-]\d{3,4}|0\d{2,4}\s\d{3,4}\s\d{3,4}|\d[–-]\d[–-]\d)(?![\w-])"
+    r"(?<![\w.])(?:\+\d{1,3}[\s.-]?)?"
+    r"(?:\(\d{2,4}\)[\s.-]?\d{3,4}[\s.-]?\d{3,4}|(?:\d{2,4}[\s.-]){1,3}\d{3,4}[.-]\d{3,4}|\d{3}-\d{4}"
+    r"|0\d{2,4}\s\d{3,4}\s\d{3,4}|\d[–-]\d[–-]\d)(?![\w-])"
 )
 _CALLED = re.compile(r"(?:\b(?:call|dial|phone|ring|text)\s+)(\d{3,6})\b", re.IGNORECASE)
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)(?:uary|ruary|ch|il|ust|ember|ober)?"

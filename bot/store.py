@@ -265,6 +265,11 @@ class Store:
         """Questions to which the documents had no answer; a greeting and the like is no question."""
         return self._page(_rows().where(_UNANSWERED), _SHOWN_AT, since, until, older, limit)
 
+    def unanswered_count(self, since: date | None = None, until: date | None = None) -> int:
+        query = select(func.count()).select_from(answers).where(_UNANSWERED, _between(answers.c.at, since, until))
+        with self._reading() as connection:
+            return connection.scalar(query) or 0
+
     def unanswered_words(self, since: date | None = None, until: date | None = None, *, limit: int) -> list[Asked]:
         """The newest `limit` of them whose words were kept."""
         query = select(answers.c.id, answers.c.at, answers.c.question).where(

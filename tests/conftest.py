@@ -13,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from bot.bot import Bot
 from bot.config import Config, ModelChoice
 from bot.embed import Encoder, load_encoder
 from bot.index import Index
+
+expect.set_options(timeout=60_000)  # milliseconds; a busy machine may be slow
 
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "corpus"

@@ -33,7 +33,7 @@ SITE = "http://testserver"
 
 
 @contextmanager
-def a_desk(folder: Path, corpus: Path, encoder: Encoder | None = None, **settings: Any) -> Iterator[Desk]:
+def a_desk(folder: Path, corpus: Path, /, encoder: Encoder | None = None, **settings: Any) -> Iterator[Desk]:
     """One with the accounts ``Erin`` (editor) and ``Vic`` (viewer), whose password is PASSWORD. `settings`: sections
     of the configuration."""
     settings.setdefault("store", Keeping(url=f"sqlite:///{folder / 'store.db'}", keep_questions=True))

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 import os
@@ -263,3 +264,78 @@ def test_a_defect_of_ours_ends_with_1_and_its_traceback() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.returncode == 1
     assert "ZeroDivisionError" in ran.stderr
+
+
+# Accounts
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "bot.toml"
+    path.write_text(f'[store]\nurl = "sqlite:///{tmp_path / "store.db"}"\n')
+    return path
+
+
+def test_accounts_are_made_listed_and_removed(
+    settings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def user(*arguments: str, given: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+        status = main(["user", *arguments, "--config", str(settings)])
+        return status, *capsys.readouterr()
+
+    assert "There is no account yet" in user("list")[1]
+    assert user("add", "Lee", "--password-stdin", given="seven grey herons\r\nand more") == (
+        0,
+        "Lee may log in now, as editor\n",
+        "",
+    )
+    added = user("add", "Vic", "--role", "viewer", "--password-stdin", "--json", given="nine tall reeds")
+    assert json.loads(added[1]) == {"name": "Vic", "role": "viewer"}
+    assert user("list")[1] == "Lee: editor, not logged in\nVic: viewer, not logged in\n"
+    listed = json.loads(user("list", "--json")[1])["accounts"]
+    assert [(one["name"], one["role"], one["used"], one["locked"]) for one in listed] == [
+        ("Lee", "editor", None, False),
+        ("Vic", "viewer", None, False),
+    ]
+    for arguments, given, problem in (
+        (("add", "LEE", "--password-stdin"), "seven grey herons", "already"),
+        (("add", "x", "--password-stdin"), "short", "fewer than 12"),
+        (("add", "x"), "", "no terminal"),
+        (("add", "\x1b[31m", "--password-stdin"), "seven grey herons", "cannot be the name"),
+        (("remove", "nobody"), "", "no account nobody"),
+        (("unlock", "\x1b[31m"), "", "no account ␛[31m"),
+        (("password", "nobody", "--password-stdin"), "seven grey herons", "no account"),
+    ):
+        status, out, err = user(*arguments, given=given)
+        assert (status, out) == (2, "")
+        assert problem in err
+    assert user("password", "lee", "--password-stdin", given="another long word")[0] == 0
+    assert user("unlock", "lee")[0] == 0
+    assert user("remove", "VIC")[0] == 0
+    assert user("list")[1] == "Lee: editor, not logged in\n"
+
+
+def test_a_password_is_asked_for_without_echo(settings: Path) -> None:
+    def asked(*typed: str) -> tuple[int, str]:
+        process, terminal = pty.fork()
+        if process == 0:
+            os.execv(sys.executable, [sys.executable, "-m", "bot", "user", "add", "Lee", "--config", str(settings)])
+        seen = ""
+        for prompt, words in zip(("New password: ", "Once more: "), typed, strict=True):
+            while prompt not in seen:
+                seen += os.read(terminal, 1024).decode()
+            os.write(terminal, f"{words}\n".encode())
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while more := os.read(terminal, 1024):
+                seen += more.decode()
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), seen
+
+    status, seen = asked("seven grey herons", "seven grey heron")
+    assert status == 2
+    assert "the two passwords are not the same" in seen
+    status, seen = asked("seven grey herons", "seven grey herons")
+    assert status == 0
+    assert "Lee may log in now" in seen
+    assert "herons" not in seen

@@ -610,6 +610,7 @@ def test_counts_and_lists_are_those_of_the_rows(
         assert list(kept.export(since, until_)) == [row for row in rows if within(row.shown.at)]
         unanswered = [one for one in shown if one.outcome == "not_found" and one.category != "turn"]
         assert [row.shown for row in kept.unanswered(since, until_, limit=1000).rows] == unanswered
+        assert kept.unanswered_count(since, until_) == len(unanswered)
         with_words = [store.Asked(one.id, one.at, one.question) for one in unanswered if one.question]
         assert kept.unanswered_words(since, until_, limit=1000) == with_words
         assert kept.unanswered_words(since, until_, limit=3) == with_words[:3]
@@ -662,6 +663,7 @@ def test_no_question_of_staff_reads_or_sorts_the_whole_table(opened: Callable[..
     kept.answers(outcome="fault", older=older)
     kept.emergencies(day, day)
     kept.turns(day, day)
+    kept.unanswered_count(day, day)
     kept.unanswered_words(day, day, limit=5)
     kept.outcomes(day, day)
     kept.expire(NOON)

@@ -66,8 +66,11 @@ async def _create_app(bot: Bot) -> FastAPI:
     tools = Tools(service, web)
 
     def follow(stopped: threading.Event) -> None:
+        shown = bot.index
         while not stopped.wait(LOOK_EVERY):
-            if bot.refresh():
+            bot.refresh()
+            if bot.index is not shown:  # a publication or a question may have gone over to it before
+                shown = bot.index
                 renew()
 
     @contextlib.asynccontextmanager

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable
-from dataclasses import replace
 from http import HTTPStatus
 
 from fastapi import Depends, FastAPI, Request
@@ -16,25 +13,21 @@ from starlette.types import ASGIApp
 
 from bot.config import Config
 from bot.errors import IndexLocked, PlainquoteError, StoreUnavailable, UsageError
-from bot.ui.staff import jobs, login
-from bot.ui.staff.desk import HOME, NAVIGATION, UPLOAD, Desk, check_token
+from bot.ui.staff import asked, consistency, documents, jobs, login, publish, search, testsets
+from bot.ui.staff.desk import HOME, UPLOAD, Desk, check_token
 from bot.ui.staff.door import Door
 
 PATHS = (HOME, HOME + "/")
 """What is the desk's: for `bot.ui.http.Beside`."""
-PARTS = ("search", "documents", "publish", "asked", "testsets", "consistency")
-"""The modules of its parts, each with a function `router`."""
+PARTS = (login, jobs, search, publish, documents, asked, testsets, consistency)
+"""Each has a function `router`."""
 
 
 def create_staff(desk: Desk) -> FastAPI:
     """The desk as an app, under its full paths. Every request to it goes through the door."""
-    there = [part for part in PARTS if importlib.util.find_spec(f"{__name__}.{part}")]
-    desk = replace(desk, navigation=tuple(item for item in NAVIGATION if item.part in there))
     app = FastAPI(openapi_url=None, redirect_slashes=False, dependencies=[Depends(check_token)])
-    app.include_router(login.router(desk))
-    app.include_router(jobs.router(desk))
-    for part in there:
-        app.include_router(importlib.import_module(f"{__name__}.{part}").router(desk))
+    for part in PARTS:
+        app.include_router(part.router(desk))
     app.add_middleware(Door, desk=desk)
     _tell_errors(app, desk)
     return app

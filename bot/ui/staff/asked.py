@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from urllib.parse import urlencode
@@ -29,13 +29,15 @@ from bot.ui.staff.jobs import Report
 HOME = "/staff/asked"
 DAYS = (7, 30, 90)
 USUAL = 30
-GROUPS = 10
+GROUPS = 8
 """Groups of questions on a page; for each its nearest passages are searched."""
 ROWS = 50
 ANSWERS = 10
 """Answers on a page that shows them whole."""
-PATIENCE = 0.4
+PATIENCE = 0.25
 """Seconds that a page may spend on comparing questions; a job does the rest."""
+COMPARING = "comparing questions"
+"""The kind of that job."""
 CHOICES = 5
 """Passages from which the answer to a test question is chosen."""
 OUTCOMES: Mapping[Outcome, str] = {
@@ -179,7 +181,7 @@ def router(desk: Desk) -> APIRouter:
             "asked_unanswered.html",
             "/unanswered",
             days,
-            count=sum(period.refused for period in asked.over_time(store, days.since, days.until)),
+            count=store.unanswered_count(days.since, days.until),
             read=len(questions),
             most=asked.NEWEST,
             found=found,
@@ -202,7 +204,7 @@ def router(desk: Desk) -> APIRouter:
                 vectors.of([words] if (words := asked.words_of(one.text)) else [])
             return days.url("/unanswered")
 
-        running = desk.jobs.running("compare") or desk.jobs.start("compare", "Comparing questions", work)
+        running = desk.jobs.running(COMPARING) or desk.jobs.start(COMPARING, "Comparing questions", work)
         return desk.leave(request, f"/staff/jobs/{running.id}")
 
     @routes.get("/unhelpful")
@@ -251,7 +253,7 @@ def router(desk: Desk) -> APIRouter:
     def export(request: Request, user: LoggedIn) -> Response:
         days = days_of(request)
         rows = store.export(days.since, days.until)
-        begun = [row for _, row in zip(range(1), rows, strict=False)]  # a store that is down is told as a page
+        begun = list(islice(rows, 1))  # a store that is down is told as a page
         return StreamingResponse(
             asked.as_csv(chain(begun, rows)),
             media_type="text/csv; charset=utf-8",

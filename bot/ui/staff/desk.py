@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -38,18 +39,17 @@ _MESSAGES = 1000
 class Item(NamedTuple):
     """A part of the desk as the navigation names it."""
 
-    part: str
     label: str
     path: str
     about: str
 
 
 NAVIGATION = (
-    Item("search", "Check", "/staff/check", "Search the documents, and see why a passage is quoted or not."),
-    Item("documents", "Documents", "/staff/documents", "Read, add, replace and remove documents; publish; go back."),
-    Item("asked", "What patients ask", "/staff/asked", "Answers by day, questions in vain, and feedback."),
-    Item("testsets", "Test sets", "/staff/tests", "Measure the answers, and see what changed since last time."),
-    Item("consistency", "Consistency", "/staff/consistency", "Passages that may contradict each other."),
+    Item("Check", "/staff/check", "Search the documents, and see why a passage is quoted or not."),
+    Item("Documents", "/staff/documents", "Read, add, replace and remove documents; publish; go back."),
+    Item("What patients ask", "/staff/asked", "Answers by day, questions in vain, and feedback."),
+    Item("Test sets", "/staff/tests", "Measure the answers, and see what changed since last time."),
+    Item("Consistency", "/staff/consistency", "Passages that may contradict each other."),
 )
 
 
@@ -84,18 +84,23 @@ Editor = Annotated[User, Depends(_editor)]
 """The same on each route that changes what is kept: a user who may; others get 403."""
 
 
-async def check_token(request: Request) -> None:
+async def check_token(request: Request) -> AsyncIterator[None]:
     """A dependency of every route: what is sent from a page carries the token of the session that page was made for,
     as the field ``csrf`` of the form or, from a script, as the header ``X-CSRF-Token``."""
     session = session_of(request.scope)
-    if request.method in SAFE or session is None or request.url.path == LOGIN:
-        return  # without a session only the login is reachable, which has no page of a session to come from
-    given = request.headers.get("x-csrf-token")
-    if given is None:
-        field = (await request.form()).get("csrf")
-        given = field if isinstance(field, str) else ""
-    if not hmac.compare_digest(given.encode(), session.csrf.encode()):
-        raise HTTPException(403, "This form is no longer valid: open the page again, and send it once more.")
+    # Without a session only the login is reachable, which has no page of a session to come from.
+    exempt = request.method in SAFE or session is None or request.url.path == LOGIN
+    try:
+        if not exempt and session and not hmac.compare_digest(await _token(request), session.csrf.encode()):
+            raise HTTPException(403, "This form is no longer valid: open the page again, and send it once more.")
+        yield
+    finally:
+        await request.close()  # the files that came with it
+
+
+async def _token(request: Request) -> bytes:
+    given = request.headers.get("x-csrf-token") or (await request.form()).get("csrf")
+    return given.encode("utf-8", "surrogatepass") if isinstance(given, str) else b""
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,6 @@ class Desk:
     config: Config
     corpus: Path
     index: Path
-    navigation: tuple[Item, ...] = NAVIGATION
     _messages: OrderedDict[str, str] = field(default_factory=OrderedDict, repr=False)
 
     user = staticmethod(_user)
@@ -126,7 +130,7 @@ class Desk:
             "csrf": session.csrf if session else "",
             "flash": self._messages.pop(session.id, None) if session else None,
             "problem_of_store": self._problem_of_store() if session else None,
-            "navigation": self.navigation,
+            "navigation": NAVIGATION,
             "path": request.url.path,
             "config": self.config,
         }
