@@ -98,6 +98,13 @@ class Group:
     typical: str
     questions: tuple[Asked, ...]
 
+    @property
+    def wordings(self) -> list[tuple[Asked, int]]:
+        """The newest question in each wording, and how many there are in it."""
+        counts = Counter(one.text for one in self.questions)
+        newest = {one.text: one for one in reversed(self.questions)}
+        return [(newest[text], count) for text, count in counts.items()]
+
 
 @dataclass(frozen=True, slots=True)
 class Groups:

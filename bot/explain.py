@@ -165,6 +165,8 @@ class Explanation:
         hit = among or placed
         if hit is None:
             raise UsageError(f"there is no ranked passage {row}", remedy="Have all passages ranked.")
+        if among and placed:  # the same scores; its ranks in the whole of both lists
+            hit = replace(among, dense_rank=placed.dense_rank, lexical_rank=placed.lexical_rank)
         hits, choice = self.trace.hits, self.trace.choice
         [found] = features(replace(hits, found=(hit,)), self.index, self._bot.encoder, 1)
         quoted = among is not None and self.shown == "quotes" and choice.fate(among) == "quoted"

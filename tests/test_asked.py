@@ -143,6 +143,8 @@ def test_like_questions_stand_together_the_most_asked_first() -> None:
         ["id0"],
     ]
     assert found.groups[0].typical == "where do i park my car"
+    twice = grouped(questions("may my dog come", "may my dog come along", "may my dog come"), Vectors(WordEncoder()))
+    assert [(one.id, count) for one, count in twice.groups[0].wordings] == [("id0", 2), ("id1", 1)]
     assert found.waiting == ()
 
 

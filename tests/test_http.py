@@ -449,7 +449,7 @@ def test_every_route_of_the_app_is_known(app: FastAPI) -> None:
     assert known >= {"/style.css", "/source"}
     assert not {path for path in known if "{" in path}, "no address of ours takes a path of the server"
     beside = [path for route in app.routes if isinstance(route, Beside) for path in route.paths]
-    assert beside == ["/api", "/api/", "/health", "/ready", "/mcp"]
+    assert beside == ["/api", "/api/", "/health", "/ready", "/mcp", "/staff", "/staff/"]
     assert [type(route.app).__name__ for route in app.routes if isinstance(route, Mount)] == ["Gate"]
 
 

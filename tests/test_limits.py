@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from bot.ui.limits import Buckets, Limits, client_of
@@ -139,6 +140,22 @@ def test_a_body_is_counted_whatever_its_length_is_said_to_be() -> None:
         assert ask(app, "/", b"x", headers={"Content-Length": length})[3] == 0, "nothing is read"
 
 
+def test_a_body_that_is_metered_is_handed_on_as_it_comes() -> None:
+    app = Limits(echo, 0, 10, 0, {"/large": 100}.get)
+    assert ask(app, "/large", b"x" * 60, b"y" * 40)[::2] == (200, b"x" * 60 + b"y" * 40)
+    assert ask(app, "/", b"x" * 60)[0] == 413
+
+    async def unread(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 401, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    assert ask(Limits(unread, 0, 10, 0, {"/large": 100}.get), "/large", b"x" * 60)[3] == 0, "nothing is read"
+    for headers in ({}, {"Content-Length": "5"}, {"Content-Length": "101"}, {"Transfer-Encoding": "chunked"}):
+        with pytest.raises(HTTPException) as refused:
+            ask(app, "/large", *[b"x" * 60] * 50, headers=headers)
+        assert refused.value.status_code == 413
+
+
 def test_questions_are_counted_and_the_page_is_not() -> None:
     app = Limits(echo, 3, 100, 0)
     counted = (
@@ -150,6 +167,7 @@ def test_questions_are_counted_and_the_page_is_not() -> None:
         "/api",
         "/page",
         "/ready",
+        "/staff/login",
     )
     for number, path in enumerate(counted):
         peer = f"1.1.1.{number}"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import serving
@@ -18,6 +22,7 @@ from bot.accounts import Accounts
 from bot.config import Keeping
 from bot.config import Staff as StaffSettings
 from bot.embed import Encoder
+from bot.index import Index
 
 HOME = "/staff/documents"
 SIZES = {1280: 900, 390: 844}
@@ -78,8 +83,7 @@ def test_from_an_upload_to_an_answer_and_back(desk: Page, site: tuple[str, Path]
     _look(desk, "empty")
     desk.get_by_role("link", name="Add a document").click()
     _look(desk, "upload")
-    new = tmp_path / "Driving <b>home</b>.txt"
-    shutil.copyfile(corpus / "parking.txt", new)
+    new = tmp_path / "Driving <b>home.txt"
     new.write_text("Driving\n\nDo not drive for a day. Have somebody take you home.\n")
     desk.get_by_label("File").set_input_files(new)
     desk.get_by_role("button", name="Put it into the draft").click()
@@ -114,11 +118,59 @@ def test_from_an_upload_to_an_answer_and_back(desk: Page, site: tuple[str, Path]
     assert "two tablets" in (corpus / "nausea.md").read_text()
     assert not (corpus / "parking.txt").exists()
     _look(desk, "history")
-    desk.locator("tr", has=desk.get_by_role("rowheader")).nth(1).get_by_text("Go back to").first.click()
-    desk.get_by_role("button", name="Go back to").click()
-    desk.wait_for_url(f"{address}{HOME}/history", timeout=120_000)
-    expect(desk.get_by_text("went back to").first).to_be_visible()
+    desk.get_by_text("Go back to 000001").first.click()
+    desk.get_by_role("button", name="Go back to 000001").click()
+    expect(desk.get_by_text("went back to 000001").first).to_be_visible(timeout=120_000)
     assert {path.name: path.read_bytes() for path in corpus.iterdir()} == before
+
+
+def test_no_question_fails_while_the_desk_publishes(site: tuple[str, Path]) -> None:
+    """Ten people ask the running app while an editor publishes and goes back; each answer is of one generation."""
+    address, corpus = site
+    home, done = corpus.parent / "index", threading.Event()
+    first = Index.load(home).generation
+
+    def ask(question: str) -> list[frozenset[tuple[str, str]]]:
+        seen = []
+        with httpx.Client(base_url=address, timeout=60) as client:
+            while not done.wait(0.05):
+                answer = client.post("/api/ask", json={"question": question})
+                assert answer.status_code == 200, answer.text
+                said = answer.json()
+                assert said["outcome"] == "answered", said
+                assert "out_of_date" not in {notice["id"] for notice in said["notices"]}
+                seen.append(frozenset((quote["document"], quote["sha256"]) for quote in said["quotes"]))
+        return seen
+
+    with httpx.Client(base_url=address, timeout=60) as desk, ThreadPoolExecutor(10) as people:
+        assert desk.post("/staff/login", data={"name": "Erin", "password": PASSWORD}).status_code == 303
+        [csrf] = set(re.findall(r'name="csrf" value="([0-9a-f]{64})"', desk.get("/staff/account").text))
+
+        def finish(answer: httpx.Response) -> None:
+            job = answer.headers["location"]
+            while (state := desk.get(f"{job}/json").json())["state"] == "running":
+                time.sleep(0.1)
+            assert state["state"] == "done", state
+
+        questions = ["What should I take for nausea after the infusion?", "Where can I park, and what does it cost?"]
+        asked = [people.submit(ask, questions[number % 2]) for number in range(10)]
+        try:
+            for path, old, new in (("nausea.md", "one tablet", "two tablets"), ("parking.txt", "two", "three")):
+                content = (corpus / path).read_text().replace(old, new).encode()
+                form = {"csrf": csrf, "replace": path}
+                finish(desk.post(f"{HOME}/upload", data=form, files={"file": (path, content)}))
+            [revision] = re.findall(r'name="revision" value="([0-9a-f]+)"', desk.get(f"{HOME}/draft").text)
+            finish(desk.post(f"{HOME}/draft/publish", data={"csrf": csrf, "revision": revision}))
+            second = Index.load(home).generation
+            newer = desk.post("/api/ask", json={"question": questions[0]}).json()["quotes"]
+            assert "two tablets" in newer[0]["text"]
+            finish(desk.post(f"{HOME}/history/back", data={"csrf": csrf, "generation": first or ""}))
+        finally:
+            done.set()
+        answers = [places for future in asked for places in future.result(120)]
+    assert first != second
+    made = [{(d.id, d.sha256) for d in Index.load(home, id).documents.values()} for id in (first, second)]
+    assert all(any(places <= documents for documents in made) for places in answers)
 
 
 def test_what_cannot_be_published_is_said(desk: Page, site: tuple[str, Path], tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def photograph(page: Page, name: str) -> None:
 def states(site: str) -> dict[str, str]:
     found = {
         "check": {},
-        "check-question": {"question": ASKED, "k": 25},
+        "check-question": {"question": ASKED},
         "check-filtered": {"question": ASKED, "document": "tablets", "history": "What are tablets?"},
         "check-phrase": {"question": '"how to rest"'},
         "check-emergency": {"question": "I took all my tablets at once and can't stay awake"},

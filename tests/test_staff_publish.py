@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_read_is_named_with_its_reason(desk: Desk, browser
     page = browser.get(f"{HOME}/draft")
     assert "These files cannot be published" in text(page)
     assert 'name="revision"' not in page.text
-    report = Index.update(desk.index.parent / "other", _folder(desk, b"no PDF"), WordEncoder(), desk.config)
+    report = Index.update(desk.index.parent / "other", _folder(desk, b"no PDF"), WordEncoder(256), desk.config)
     [skipped] = report.skipped
     assert f"broken.pdf : {skipped.reason}" in text(page) or f"broken.pdf: {skipped.reason}" in text(page)
 

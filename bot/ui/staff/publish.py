@@ -163,7 +163,7 @@ def router(desk: Desk) -> APIRouter:
             request,
             "publish_change.html",
             status=422 if error else 200,
-            path=path,
+            file=path,
             document=documents[0] if len(documents) == 1 else None,
             documents=len(documents),
             own=_own(documents),

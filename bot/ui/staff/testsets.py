@@ -180,6 +180,7 @@ def router(desk: Desk) -> APIRouter:
             request,
             "testset.html",
             set=test_set,
+            title=_title(test_set),
             dataset=dataset,
             problem_of_set=problem,
             unfit=_unfit(dataset, desk.bot.index.documents) if dataset and test_set.is_own else [],
@@ -207,9 +208,8 @@ def router(desk: Desk) -> APIRouter:
         test_set = find(name)
 
         def work(report: Report) -> str:
-            made = _run(desk, test_set, kept / "indexes", report)
+            made, generation = _run(desk, test_set, kept / "indexes", report)
             outcomes = tuple(map(Outcome.of, made.asked))
-            generation = (desk.bot.index.generation or "") if test_set.is_own else ""
             figures = made.to_dict()
             run = history.keep(kept, name, Run("", history.now(), user.name, generation, figures, outcomes))
             right = sum(one.verdict == "right" for one in run.outcomes)
@@ -286,18 +286,20 @@ def _unfit(dataset: Dataset, documents: Mapping[str, Document]) -> list[tuple[st
     return found
 
 
-def _run(desk: Desk, test_set: TestSet, indexes: Path, report: Report) -> Evaluation:
-    """Asks one index from the first question to the last, whatever is published meanwhile."""
+def _run(desk: Desk, test_set: TestSet, indexes: Path, report: Report) -> tuple[Evaluation, str]:
+    """Asks one index from the first question to the last, whatever is published meanwhile; and its generation, where
+    it is the desk's own."""
     dataset = read_dataset(test_set.path)
     if not dataset.questions:
         raise UsageError(f"{test_set.name} has no questions to ask", remedy="Choose another set.")
     report(0.0, "Opening the index")
-    bot = desk.bot
+    bot, generation = desk.bot, ""
     if test_set.is_own:
         bot = Bot(bot.index, bot.encoder, bot.config)
+        generation = bot.index.generation or ""
     else:
         bot = open_bot(dataset, bot.encoder, bot.config, corpus=desk.corpus, cache=indexes)
-    return measure(bot, dataset.resolve(bot.index.documents), report=report)
+    return measure(bot, dataset.resolve(bot.index.documents), report=report), generation
 
 
 def _figures(now: Run, before: Run | None) -> list[Figure]:
