@@ -205,9 +205,7 @@ def test_a_changed_sentence_makes_another_pair(tmp_path: Path, encoder: Encoder,
     assert len(after - before) == 1
 
 
-def test_the_command_lists_what_is_open(
-    index: Index, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_lists_what_is_open(index: Index, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*more: str) -> str:
         assert cli.main(["consistency", "--index", str(tmp_path / "index"), *more]) == 0
         return capsys.readouterr().out
