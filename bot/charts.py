@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+LOWEST = 1.5
+"""Of a bar that is not empty, in the units of the picture."""
 _WIDTH, _HEIGHT = 480, 150
 _LEFT, _TOP, _BOTTOM = 60, 12, 24
 _GAP = 0.2
@@ -38,7 +40,7 @@ def bars(id: str, title: str, bars: Sequence[Bar]) -> str:
     for at, bar in enumerate(bars):
         tall = height * bar.value / top
         if bar.value:  # what is rare must still be seen beside what is frequent
-            tall = max(tall, 1.5)
+            tall = max(tall, LOWEST)
         shapes.append(
             f'<rect class="bar" x="{_LEFT + step * (at + _GAP / 2):.2f}" y="{base - tall:.2f}" '
             f'width="{step * (1 - _GAP):.2f}" height="{tall:.2f}">'

@@ -1,4 +1,4 @@
-"""Accounts, logins and sessions, over SQLite and, where PLAINQUOTE_TEST_POSTGRES names a server, over PostgreSQL."""
+"""Accounts, logins and sessions, over SQLite and, where TEST_POSTGRES names a server, over PostgreSQL."""
 
 from __future__ import annotations
 

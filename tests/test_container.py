@@ -175,8 +175,8 @@ def test_the_package_holds_every_file_of_the_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    not (os.environ.get("PLAINQUOTE_TEST_DOCKER") and has_docker()),
-    reason="it downloads gigabytes: set PLAINQUOTE_TEST_DOCKER=1 where Docker runs",
+    not (os.environ.get("TEST_DOCKER") and has_docker()),
+    reason="it downloads gigabytes: set TEST_DOCKER=1 where Docker runs",
 )
 def test_the_image_is_built_and_answers_the_command() -> None:
     subprocess.run(["docker", "build", "--tag", "plainquote:test", "."], cwd=ROOT, check=True)

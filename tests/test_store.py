@@ -1,4 +1,4 @@
-"""The store, over SQLite and, where PLAINQUOTE_TEST_POSTGRES names a server, over PostgreSQL."""
+"""The store, over SQLite and, where TEST_POSTGRES names a server, over PostgreSQL."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from bot.triage import Triage
 LONG = 60
 """Seconds after which something that should have happened never will."""
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-POSTGRES = os.environ.get("PLAINQUOTE_TEST_POSTGRES", "")
+POSTGRES = os.environ.get("TEST_POSTGRES", "")
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def url(request: pytest.FixtureRequest, sqlite_url: str) -> Iterator[str]:
         yield sqlite_url
         return
     if not POSTGRES:
-        pytest.skip("PLAINQUOTE_TEST_POSTGRES names no server")
+        pytest.skip("TEST_POSTGRES names no server")
     server, name = make_url(POSTGRES).set(drivername="postgresql+psycopg"), f"test_{uuid.uuid4().hex}"
     engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
@@ -727,9 +727,9 @@ def test_a_database_is_upgraded_in_place(
     upgrade(engine, NEXT)
     upgrade(engine, NEXT)
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT version FROM schema_version").all() == [(2,)]
+        assert connection.exec_driver_sql("SELECT version FROM schema_version").all() == [(len(NEXT),)]
         assert connection.exec_driver_sql("SELECT id, colour FROM answers").all() == [(id, "blue")]
-    with pytest.raises(StoreTooNew, match=r"version 2.*up to 1"):
+    with pytest.raises(StoreTooNew, match=rf"version {len(NEXT)}.*up to {len(NEXT) - 1}"):
         Store.open(Keeping(url=url))
     monkeypatch.setattr(upgrade, "__defaults__", (NEXT,))
     assert list(opened(url).export()) == before
