@@ -195,6 +195,7 @@ def test_no_fault_of_any_front_writes_the_question(
     settings = Config(store=Keeping(url=""), log=Logging(requests=True))
     app = create_app(Bot(bot.index, bot.encoder, settings))
     monkeypatch.setattr(Bot, "ask", ask)
+    monkeypatch.setattr(logging.getLogger("httpx2"), "disabled", True)  # the client's
     with TestClient(app, base_url="http://localhost:7860", raise_server_exceptions=False) as client:
         failed = client.post("/api/ask", json={"question": QUESTION})
         assert failed.status_code == 500
