@@ -13,12 +13,13 @@ from pathlib import Path
 from bot import answer as answers
 from bot import generations, quality, texts
 from bot.answer import Answer
+from bot.compiled import CompiledEncoder
 from bot.confidence import shipped
-from bot.config import Config
+from bot.config import Config, ModelChoice
 from bot.corpus import read_corpus
 from bot.documents import Document
 from bot.embed import Encoder, load_encoder
-from bot.errors import IndexUnusable, UsageError
+from bot.errors import IndexStale, IndexUnusable, UsageError
 from bot.glossary import Glossary
 from bot.index import Index
 from bot.query import Knowledge, Query, check, understand
@@ -73,7 +74,8 @@ class Bot:
         config = config or Config.load()
         folder, moved_to = Path(index), None if corpus is None else Path(corpus)
         seen = generations.identity(folder)  # before loading: should another one come meanwhile, `refresh` finds it
-        bot = cls(_load(folder, moved_to), load_encoder(config.model), config)
+        loaded = _load(folder, moved_to)
+        bot = cls(loaded, _encoder_for(loaded, config.model), config)
         bot._folder, bot._moved_to, bot._seen = folder, moved_to, seen
         return bot
 
@@ -251,6 +253,16 @@ def _languages(index: Index) -> tuple[str, ...]:
     """The languages of the documents' files, as far as they could be told, the most frequent first."""
     told = Counter(language for file in index.files if (language := file.facts.get("language")))
     return tuple(language for language, _ in told.most_common())
+
+
+def _encoder_for(index: Index, choice: ModelChoice) -> Encoder:
+    """What embeds the questions: the compiled encoder of the index, or the one that made its vectors."""
+    compiled = index.compiled
+    if choice.backend != "torch" and choice.name == index.model["name"] and compiled and compiled.folder:
+        return CompiledEncoder(compiled.folder, choice)
+    if choice.backend == "onnx":
+        raise IndexStale("the index holds no compiled encoder of this model", remedy="Bring it up to date: bot index")
+    return load_encoder(choice)
 
 
 _NOT_USED = "the new index is not used, answers go on from the one before: %s. To fix: %s"
