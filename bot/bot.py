@@ -18,7 +18,7 @@ from bot.confidence import shipped
 from bot.config import Config, ModelChoice
 from bot.corpus import read_corpus
 from bot.documents import Document
-from bot.embed import Encoder, load_encoder
+from bot.embed import Encoder, Once, load_encoder
 from bot.errors import IndexStale, IndexUnusable, UsageError
 from bot.glossary import Glossary
 from bot.index import Index
@@ -129,7 +129,7 @@ class Bot:
         the index. With `own_words` the question is searched as it is. Raises QuestionError for a question that cannot
         be asked, IndexStale if the documents changed.
         """
-        index, knowledge = self._current
+        index, knowledge = self._current[0], self._current[1].for_one_question()
         reading = self._read(question, history, knowledge)
         if reading.emergency and reading.emergency.level == "immediate":
             return answers.emergency(question, reading.emergency, self.config)
@@ -159,7 +159,7 @@ class Bot:
     ) -> Trace:
         """What `ask` bases its answer on; searched even where the rules answer alone. With `every`, all passages are
         ranked too. Raises QuestionError, also for a question that is too long and gets a card all the same."""
-        index, knowledge = self._current
+        index, knowledge = self._current[0], self._current[1].for_one_question()
         reading = self._read(question, history, knowledge)
         check(question, history, self.config)
         candidates = self.config.ranking.candidates
@@ -226,27 +226,28 @@ class Bot:
             return Reading()  # `check` says what is wrong with it
         reading = read(question, history)
         if not reading.emergency and len(question) <= self.config.answer.max_question_chars:
-            corrected = apply(question, knowledge.speller.corrections(question))
-            if corrected != question and (again := read(corrected, history)).emergency:
+            asked = question.strip()
+            corrected = apply(asked, knowledge.corrections(asked))
+            if corrected != asked and (again := read(corrected, history)).emergency:
                 return again
         return reading
 
     def _find(
         self, index: Index, knowledge: Knowledge, question: str, history: Sequence[str], k: int, own_words: bool
     ) -> Hits:
-        timings = Timings()
+        timings, encoder = Timings(), Once(self.encoder)
 
         def topics(earlier: str) -> Sequence[str]:
-            hits = retrieve(Query.plain(earlier), index, self.encoder, self.config, 1, timings)
+            hits = retrieve(Query.plain(earlier), index, encoder, self.config, 1, timings)
             return [name for hit in hits for name in (*reversed(hit.section), hit.title)]
 
         with timings.of("query"):
             query = understand(question, history, knowledge, topics, own_words=own_words)
-        return retrieve(query, index, self.encoder, self.config, k, timings)
+        return retrieve(query, index, encoder, self.config, k, timings)
 
     def _knowledge(self, index: Index) -> Knowledge:
         speller = Speller(index.vocabulary, index.names, index.lexical.together)
-        return Knowledge(speller, self._glossary, index.lexical.holds)
+        return Knowledge.of(speller, self._glossary, index.lexical.holds)
 
 
 def _languages(index: Index) -> tuple[str, ...]:

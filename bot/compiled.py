@@ -4,7 +4,7 @@
     encoder/tokenizer.json    without truncation and padding
     encoder/encoder.json      what else there is to know of the model
 
-`bot.export` writes these files when an index is built. The only module that imports onnxruntime and tokenizers.
+`bot.export` writes these files when an index is built. The only module that imports onnxruntime.
 """
 
 from __future__ import annotations

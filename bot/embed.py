@@ -50,6 +50,17 @@ class Encoder(Protocol):
         """(d,) float32, unit length. A text longer than the window is read in equal parts and averaged."""
 
 
+class Once:
+    """An encoder that embeds each question text once. For the time of one question: nothing that was asked is kept."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.name, self.weights_sha256 = encoder.name, encoder.weights_sha256
+        self.dimension, self.window = encoder.dimension, encoder.window
+        self.count_tokens = encoder.count_tokens
+        self.encode_passages = encoder.encode_passages
+        self.encode_query = cache(encoder.encode_query)
+
+
 @cache
 def load_encoder(choice: ModelChoice) -> Encoder:
     """The encoder that the configuration names, loaded once a process. Raises ModelError."""

@@ -46,7 +46,7 @@ _POOLING = {"mean", "cls"}
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """This model is not compiled, for this reason."""
 
 
@@ -59,10 +59,9 @@ def can(encoder: Encoder, choice: ModelChoice) -> bool:
 def compiled(encoder: Encoder, choice: ModelChoice, beside: Path) -> Iterator[Compiled | None]:
     """The compiled form of `encoder`, its files in a folder in `beside` while the context lasts; None where none is
     wanted. Raises ModelError if the model is refused and the configuration wants nothing else."""
-    if not can(encoder, choice):
+    if choice.backend == "torch" or not isinstance(encoder, SentenceTransformerEncoder):
         yield None
         return
-    assert isinstance(encoder, SentenceTransformerEncoder)
     with tempfile.TemporaryDirectory(dir=beside, prefix=".encoder-") as folder:
         yield _compiled(encoder, choice, Path(folder))
 

@@ -182,8 +182,10 @@ class _Bm25:
     def load(cls, folder: Path) -> _Bm25:
         rows = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
         parameters = json.loads((folder / _PARAMETERS).read_text(encoding="utf-8"))
-        arrays = [np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False)) for name in _ARRAYS]
-        return cls(rows, *arrays, passages=int(parameters["num_docs"]))
+        data, passage, starts = (
+            np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False)) for name in _ARRAYS
+        )
+        return cls(rows, data, passage, starts, int(parameters["num_docs"]))
 
     def known(self, query: Sequence[str]) -> list[str]:
         return sorted({term for term in query if term and term in self.rows})

@@ -12,7 +12,8 @@ ORDER = [
     ["config"],
     ["texts", "loaders", "timings", "sentences", "page", "points", "shown", "redact", "database"],
     ["documents", "quality", "embed", "lexical", "triage"],
-    ["corpus", "generations", "passages", "pictures", "spelling", "glossary", "followup"],
+    ["corpus", "generations", "passages", "pictures", "spelling", "glossary", "followup", "compiled"],
+    ["export"],
     ["index", "query"],
     ["retrieve", "check", "watch", "inventory"],
     ["confidence", "highlights"],
@@ -26,7 +27,9 @@ ORDER = [
 ]
 ONLY_IN = {
     "sentence_transformers": {"embed"},
-    "torch": {"embed"},
+    "torch": {"embed", "export"},
+    "onnxruntime": {"compiled"},
+    "tokenizers": {"compiled", "export"},
     "transformers": {"embed"},
     "faiss": {"index"},
     "bm25s": {"lexical"},
