@@ -2,9 +2,9 @@
 
     python benchmarks/query.py QUESTIONS.jsonl [--index index] [--questions 200] [--rounds 3]
 
-QUESTIONS.jsonl: an object a line with "text" or "question". The index is one that `bot index` made with a compiled encoder.
-All rows of a table are measured in turns, so that whatever else the machine does slows all of them. "CPU" is the time that
-the thread itself computed, which other programs disturb less.
+QUESTIONS.jsonl: an object a line with "text" or "question". The index is one with a compiled encoder.
+All rows of a table are measured in turns, so that whatever else the machine does slows all of them. "CPU" is what the
+thread itself computed, which other programs disturb less.
 """
 
 import argparse

@@ -329,7 +329,7 @@ class Index:
                     for line in passages
                 ),
                 vectors=faiss.read_index(str(here / "vectors.faiss")),
-                sentence_vectors=np.load(here / "sentences.npy", mmap_mode="r", allow_pickle=False),
+                sentence_vectors=np.asarray(np.load(here / "sentences.npy", mmap_mode="r", allow_pickle=False)),
                 lexical=Lexical.load(here / "bm25"),
                 sources=tuple(SourceFile(**line) for line in _read_lines(here / "sources.jsonl")),
                 files=tuple(ReadFile.from_dict(line) for line in _read_lines(here / "files.jsonl")),
@@ -408,9 +408,11 @@ class Index:
 
     def _best_sentences(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
         first, end = self._first_sentence[rows], self._first_sentence[rows + 1]
-        at = np.concatenate([np.arange(f, e) for f, e in zip(first, end, strict=True)])
+        counts = end - first
+        starts = np.cumsum(counts) - counts
+        at = np.repeat(first - starts, counts) + np.arange(counts.sum())
         cosines = self.sentence_vectors[at].astype(np.float64) @ vector.astype(np.float64)
-        best: np.ndarray = np.maximum.reduceat(cosines, np.cumsum(end - first) - (end - first))
+        best: np.ndarray = np.maximum.reduceat(cosines, starts)
         return np.round(best, _DECIMALS)
 
     def vectors_of_sentences(self, row: int) -> np.ndarray:
@@ -655,9 +657,12 @@ def _best(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def _ranks(rows: np.ndarray, ranking: np.ndarray) -> np.ndarray:
-    """The place of each of `rows` in a ranking, from 1; 0 for one that is not in it."""
-    place = {int(row): rank for rank, row in enumerate(ranking, start=1)}
-    return np.array([place.get(int(row), 0) for row in rows], dtype=np.int64)
+    """The place of each of `rows`, ascending, in a ranking, from 1; 0 for one that is not in it."""
+    ranks = np.zeros(len(rows), dtype=np.int64)
+    at = np.minimum(np.searchsorted(rows, ranking), len(rows) - 1)
+    here = rows[at] == ranking
+    ranks[at[here]] = np.flatnonzero(here) + 1
+    return ranks
 
 
 def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
