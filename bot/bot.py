@@ -87,6 +87,11 @@ class Bot:
         read = read_corpus(corpus, config.corpus)
         return cls(Index.build(read, Path(corpus), encoder, config), encoder, config)
 
+    def warm_up(self) -> None:
+        """Does what the first question would otherwise wait for: the rules are compiled, the encoder is run once."""
+        read("")
+        self.encoder.encode_query("")
+
     @property
     def index(self) -> Index:
         """The one that answers come from now."""

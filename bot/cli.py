@@ -472,6 +472,7 @@ def _serve(options: argparse.Namespace) -> int:
     config = _config(options)
     logs.configure(replace(config.log, format=options.log_format or config.log.format))
     bot = Bot.open(options.index, corpus=options.corpus, config=config)
+    bot.warm_up()
     web = config.web
     serve(
         bot,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -96,7 +97,7 @@ def exported_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             kept = tmp_path_factory.mktemp("exported")
             made[key] = kept, really(encoder, choice, kept)
         kept, facts = made[key]
-        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        shutil.copytree(kept, folder, copy_function=os.link, dirs_exist_ok=True)
         return facts
 
     with pytest.MonkeyPatch.context() as patched:
