@@ -13,12 +13,13 @@ from pathlib import Path
 from bot import answer as answers
 from bot import generations, quality, texts
 from bot.answer import Answer
+from bot.compiled import CompiledEncoder
 from bot.confidence import shipped
-from bot.config import Config
+from bot.config import Config, ModelChoice
 from bot.corpus import read_corpus
 from bot.documents import Document
-from bot.embed import Encoder, load_encoder
-from bot.errors import IndexUnusable, UsageError
+from bot.embed import Encoder, Once, load_encoder
+from bot.errors import IndexStale, IndexUnusable, UsageError
 from bot.glossary import Glossary
 from bot.index import Index
 from bot.query import Knowledge, Query, check, understand
@@ -73,7 +74,8 @@ class Bot:
         config = config or Config.load()
         folder, moved_to = Path(index), None if corpus is None else Path(corpus)
         seen = generations.identity(folder)  # before loading: should another one come meanwhile, `refresh` finds it
-        bot = cls(_load(folder, moved_to), load_encoder(config.model), config)
+        loaded = _load(folder, moved_to)
+        bot = cls(loaded, _encoder_for(loaded, config.model), config)
         bot._folder, bot._moved_to, bot._seen = folder, moved_to, seen
         return bot
 
@@ -84,6 +86,11 @@ class Bot:
         encoder = load_encoder(config.model)
         read = read_corpus(corpus, config.corpus)
         return cls(Index.build(read, Path(corpus), encoder, config), encoder, config)
+
+    def warm_up(self) -> None:
+        """Does what the first question would otherwise wait for: the rules are compiled, the encoder is run once."""
+        read("")
+        self.encoder.encode_query("")
 
     @property
     def index(self) -> Index:
@@ -127,7 +134,7 @@ class Bot:
         the index. With `own_words` the question is searched as it is. Raises QuestionError for a question that cannot
         be asked, IndexStale if the documents changed.
         """
-        index, knowledge = self._current
+        index, knowledge = self._current[0], self._current[1].for_one_question()
         reading = self._read(question, history, knowledge)
         if reading.emergency and reading.emergency.level == "immediate":
             return answers.emergency(question, reading.emergency, self.config)
@@ -157,7 +164,7 @@ class Bot:
     ) -> Trace:
         """What `ask` bases its answer on; searched even where the rules answer alone. With `every`, all passages are
         ranked too. Raises QuestionError, also for a question that is too long and gets a card all the same."""
-        index, knowledge = self._current
+        index, knowledge = self._current[0], self._current[1].for_one_question()
         reading = self._read(question, history, knowledge)
         check(question, history, self.config)
         candidates = self.config.ranking.candidates
@@ -224,33 +231,44 @@ class Bot:
             return Reading()  # `check` says what is wrong with it
         reading = read(question, history)
         if not reading.emergency and len(question) <= self.config.answer.max_question_chars:
-            corrected = apply(question, knowledge.speller.corrections(question))
-            if corrected != question and (again := read(corrected, history)).emergency:
+            asked = question.strip()
+            corrected = apply(asked, knowledge.corrections(asked))
+            if corrected != asked and (again := read(corrected, history)).emergency:
                 return again
         return reading
 
     def _find(
         self, index: Index, knowledge: Knowledge, question: str, history: Sequence[str], k: int, own_words: bool
     ) -> Hits:
-        timings = Timings()
+        timings, encoder = Timings(), Once(self.encoder)
 
         def topics(earlier: str) -> Sequence[str]:
-            hits = retrieve(Query.plain(earlier), index, self.encoder, self.config, 1, timings)
+            hits = retrieve(Query.plain(earlier), index, encoder, self.config, 1, timings)
             return [name for hit in hits for name in (*reversed(hit.section), hit.title)]
 
         with timings.of("query"):
             query = understand(question, history, knowledge, topics, own_words=own_words)
-        return retrieve(query, index, self.encoder, self.config, k, timings)
+        return retrieve(query, index, encoder, self.config, k, timings)
 
     def _knowledge(self, index: Index) -> Knowledge:
         speller = Speller(index.vocabulary, index.names, index.lexical.together)
-        return Knowledge(speller, self._glossary, index.lexical.holds)
+        return Knowledge.of(speller, self._glossary, index.lexical.holds)
 
 
 def _languages(index: Index) -> tuple[str, ...]:
     """The languages of the documents' files, as far as they could be told, the most frequent first."""
     told = Counter(language for file in index.files if (language := file.facts.get("language")))
     return tuple(language for language, _ in told.most_common())
+
+
+def _encoder_for(index: Index, choice: ModelChoice) -> Encoder:
+    """What embeds the questions: the compiled encoder of the index, or the one that made its vectors."""
+    compiled = index.compiled
+    if choice.backend != "torch" and choice.name == index.model["name"] and compiled and compiled.folder:
+        return CompiledEncoder(compiled.folder, choice)
+    if choice.backend == "onnx":
+        raise IndexStale("the index holds no compiled encoder of this model", remedy="Bring it up to date: bot index")
+    return load_encoder(choice)
 
 
 _NOT_USED = "the new index is not used, answers go on from the one before: %s. To fix: %s"

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bot.compiled import CompiledEncoder
 from bot.config import Config
 from bot.corpus import read_corpus, recheck
 from bot.embed import load_encoder
 from bot.errors import PlainquoteError
+from bot.export import Refused, compare
 from bot.index import Index
 from bot.passages import cut
 
@@ -48,6 +50,13 @@ def _problems(index: Index, corpus: Path | None, config: Config) -> Iterator[str
         ]
         if made != list(index.passages):
             yield "the passages are not the ones that this version cuts from these documents"
+        if index.compiled and index.compiled.folder:
+            try:
+                compare(CompiledEncoder(index.compiled.folder, config.model), encoder)
+            except Refused as error:
+                yield f"the compiled encoder is not that of the model: {error}"
+            except PlainquoteError as error:
+                yield error.problem
     for source in index.sources:
         if corpus is None or not recheck(corpus, source):
             yield f"{source.path} changed or went since the index was built"

@@ -9,24 +9,20 @@ before a command runs, so ``bot --help`` answers at once.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from bot import __version__
 from bot.errors import IndexUnusable, PlainquoteError, UsageError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from bot.accounts import Accounts
     from bot.answer import Answer, Quote
     from bot.bot import Bot
@@ -43,10 +39,12 @@ DEFAULT_INDEX = Path("index")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
+    options = _parser().parse_args(arguments)
+    import logging
+
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for noisy in ("httpx", "faiss", "bm25s", "watchfiles"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    options = _parser().parse_args(arguments)
     try:
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
@@ -187,6 +185,10 @@ def _index(options: argparse.Namespace) -> int:
 
 def _watch(options: argparse.Namespace) -> int:
     """SIGTERM ends it wherever it is, as Ctrl-C does, but is no failure: so services are stopped."""
+    import logging
+    import signal
+    import threading
+
     ended = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -242,6 +244,8 @@ def _tell(options: argparse.Namespace, report: Report) -> None:
 
 
 def _inventory(report: Report) -> dict[str, Any]:
+    from datetime import date
+
     from bot.inventory import inventory
 
     return inventory(report, date.today())
@@ -543,12 +547,15 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from bot.bot import Bot
     from bot.ui import logs, serve
 
     config = _config(options)
-    logs.configure(dataclasses.replace(config.log, format=options.log_format or config.log.format))
+    logs.configure(replace(config.log, format=options.log_format or config.log.format))
     bot = Bot.open(options.index, corpus=options.corpus, config=config)
+    bot.warm_up()
     web = config.web
     serve(
         bot,

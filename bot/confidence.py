@@ -101,10 +101,11 @@ def _holds(terms: set[str], term: str) -> bool:
     """Whether `terms` hold `term`, or one that is `term` but for a typing mistake."""
     if term in terms:
         return True
-    return len(term) > 4 and any(
-        other[0] == term[0] and len(other) > 4 and abs(len(other) - len(term)) <= 2 and _dice(other, term) >= ALIKE
-        for other in terms
-    )
+    if len(term) <= 4:
+        return False
+    first, length = term[0], len(term)
+    near = [other for other in terms if other[0] == first and len(other) > 4 and abs(len(other) - length) <= 2]
+    return any(_dice(other, term) >= ALIKE for other in near)
 
 
 def _dice(one: str, other: str) -> float:

@@ -22,6 +22,7 @@ ENVIRONMENT_PREFIX = "PLAINQUOTE_"
 MOST_WRONG = (1, 2, 5, 10, 20)
 """What `most_wrong` may be: the calibration has a threshold for each."""
 OVERDUE = ("notice", "withhold")
+BACKENDS = ("auto", "onnx", "torch")
 LOG_FORMATS = ("text", "json")
 RECIPE = 2
 """Raised when the code cuts passages, tokenises or prefixes in another way, so that an index made
@@ -84,12 +85,15 @@ class PassageSize:
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
     """`name`: ``all-MiniLM-L6-v2`` (comes with a package), a folder, or a model in the local hub cache.
-    Prompts are put in front of a question or a passage. `device`: ``cpu``, ``cuda``, ``mps``."""
+    Prompts are put in front of a question or a passage. `device`: ``cpu``, ``cuda``, ``mps``. `backend`: what embeds
+    questions: ``onnx``, the compiled encoder that an index holds; ``torch``, sentence-transformers; ``auto``, the
+    compiled one if the index has it."""
 
     name: str = "all-MiniLM-L6-v2"
     query_prompt: str = ""
     document_prompt: str = ""
     device: str = "cpu"
+    backend: str = "auto"
     batch_size: int = 32
 
 
@@ -215,6 +219,7 @@ class Config:
             "Tesseract's codes of languages, such as eng or eng+deu, or leave it empty",
         )
         _require(self.passages.max_tokens >= 16, "[passages] max_tokens", "16 or more")
+        _require(self.model.backend in BACKENDS, "[model] backend", "auto, onnx or torch")
         _require(self.model.batch_size >= 1, "[model] batch_size", "1 or more")
         _require(self.ranking.candidates >= 1, "[ranking] candidates", "1 or more")
         _require(0 <= self.ranking.lexical_weight < inf, "[ranking] lexical_weight", "0 or more")
@@ -289,7 +294,7 @@ class Config:
 
     def fingerprint(self) -> str:
         """SHA-256, in hex, of the settings that shape an index: two equal ones can share it."""
-        model = {k: v for k, v in asdict(self.model).items() if k not in ("device", "batch_size")}
+        model = {k: v for k, v in asdict(self.model).items() if k not in ("device", "backend", "batch_size")}
         shape = {
             "recipe": RECIPE,
             "passages": asdict(self.passages),

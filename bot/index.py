@@ -5,6 +5,7 @@ The only module that imports faiss.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import faiss
 import numpy as np
 
-from bot import drafts, generations, originals
+from bot import drafts, export, generations, originals
+from bot.compiled import Compiled
 from bot.config import Config
 from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, boxes, read_corpus, read_source, recheck
 from bot.documents import Document
@@ -112,6 +114,7 @@ class Index:
     `vocabulary`: the words of all texts, titles and headings, folded, with their counts.
     `background`: the mean cosine of common health questions with the passage nearest to each, and likewise with
     the nearest sentence: what a match of the right field but the wrong subject is worth in this index.
+    `compiled`: the encoder that questions can be embedded with.
     """
 
     documents: Mapping[str, Document]
@@ -127,6 +130,7 @@ class Index:
     fingerprint: str
     background: tuple[float, float]
     vocabulary: Mapping[str, int]
+    compiled: Compiled | None = field(default=None)
     generation: str | None = field(default=None)
     home: Path | None = field(default=None)
 
@@ -189,6 +193,7 @@ class Index:
             vocabulary=vocabulary(
                 text for document in documents.values() for text in (document.text, *_names(document))
             ),
+            compiled=known.compiled if known else None,
         )
 
     @classmethod
@@ -211,14 +216,19 @@ class Index:
                 logger.warning("skipped %s: %s", skipped.path, skipped.reason)
             before = known.documents if known else {}
             after = {document.id: document for document in corpus.documents}
-            if known and known.is_of(corpus, corpus_folder):
+            compiles = export.can(encoder, config.model) and not (known and known.compiled)
+            if known and known.is_of(corpus, corpus_folder) and not compiles:
                 index, embedded = known, 0
                 originals.keep(folder, corpus_folder, known.sources)
             else:
                 built = cls.build(corpus, corpus_folder, encoder, config, known)
                 embedded = len(set(built.keys).difference(known.keys if known else ()))
                 about = built.publication("command line", "build", known)
-                index = built.publish(folder, corpus_folder, about, config.staff.generations)
+                with contextlib.ExitStack() as until_written:
+                    if compiles:
+                        compiled = until_written.enter_context(export.compiled(encoder, config.model, folder))
+                        built = replace(built, compiled=compiled)
+                    index = built.publish(folder, corpus_folder, about, config.staff.generations)
         added, changed, removed = differences(before, after)
         return Report(
             added=added,
@@ -296,6 +306,7 @@ class Index:
             "background": self.background,
             "corpus": corpus,
             "counts": {"documents": len(self.documents), "passages": len(self.passages)},
+            **({"compiled": self.compiled.write(new)} if self.compiled else {}),
         }
 
     @classmethod
@@ -318,7 +329,7 @@ class Index:
                     for line in passages
                 ),
                 vectors=faiss.read_index(str(here / "vectors.faiss")),
-                sentence_vectors=np.load(here / "sentences.npy", mmap_mode="r", allow_pickle=False),
+                sentence_vectors=np.asarray(np.load(here / "sentences.npy", mmap_mode="r", allow_pickle=False)),
                 lexical=Lexical.load(here / "bm25"),
                 sources=tuple(SourceFile(**line) for line in _read_lines(here / "sources.jsonl")),
                 files=tuple(ReadFile.from_dict(line) for line in _read_lines(here / "files.jsonl")),
@@ -327,6 +338,7 @@ class Index:
                 fingerprint=manifest["fingerprint"],
                 background=(manifest["background"][0], manifest["background"][1]),
                 vocabulary=json.loads((here / "vocabulary.json").read_text(encoding="utf-8")),
+                compiled=Compiled.of(here, manifest),
                 generation=generation.id,
                 home=folder,
             )
@@ -396,9 +408,11 @@ class Index:
 
     def _best_sentences(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
         first, end = self._first_sentence[rows], self._first_sentence[rows + 1]
-        at = np.concatenate([np.arange(f, e) for f, e in zip(first, end, strict=True)])
+        counts = end - first
+        starts = np.cumsum(counts) - counts
+        at = np.repeat(first - starts, counts) + np.arange(counts.sum())
         cosines = self.sentence_vectors[at].astype(np.float64) @ vector.astype(np.float64)
-        best: np.ndarray = np.maximum.reduceat(cosines, np.cumsum(end - first) - (end - first))
+        best: np.ndarray = np.maximum.reduceat(cosines, starts)
         return np.round(best, _DECIMALS)
 
     def vectors_of_sentences(self, row: int) -> np.ndarray:
@@ -646,9 +660,12 @@ def _best(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def _ranks(rows: np.ndarray, ranking: np.ndarray) -> np.ndarray:
-    """The place of each of `rows` in a ranking, from 1; 0 for one that is not in it."""
-    place = {int(row): rank for rank, row in enumerate(ranking, start=1)}
-    return np.array([place.get(int(row), 0) for row in rows], dtype=np.int64)
+    """The place of each of `rows`, ascending, in a ranking, from 1; 0 for one that is not in it."""
+    ranks = np.zeros(len(rows), dtype=np.int64)
+    at = np.minimum(np.searchsorted(rows, ranking), len(rows) - 1)
+    here = rows[at] == ranking
+    ranks[at[here]] = np.flatnonzero(here) + 1
+    return ranks
 
 
 def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -67,6 +69,9 @@ def terms(text: str) -> list[str]:
     """The stems of the content words of `text`, in order, repeats kept."""
     return [stem(word) for word in content_words(text)]
 
+
+_ARRAYS = ("data.csc.index.npy", "indices.csc.index.npy", "indptr.csc.index.npy")
+_VOCABULARY, _PARAMETERS = "vocab.index.json", "params.index.json"
 
 PAIR_WEIGHT = 0.5
 """How much two neighbouring words count, when a passage has them as neighbours too, beside the words themselves."""
@@ -141,14 +146,20 @@ def _pairs(passage: Sequence[str]) -> list[str]:
     return [f"{first} {second}" for first, second in pairwise(passage)]
 
 
+@dataclass(frozen=True, slots=True)
 class _Bm25:
-    """One bm25s index over lists of terms."""
+    """An index over lists of terms: what bm25s computes, as sparse columns. Importing bm25s takes longer than
+    answering a question, so only a build does.
 
-    def __init__(self, bm25: Any) -> None:
-        self._bm25 = bm25
-        self._rows: dict[str, int] = {term: row for term, row in bm25.vocab_dict.items() if term}
-        self.passages = int(bm25.scores["num_docs"])
-        self._document_frequency = np.diff(bm25.scores["indptr"])
+    rows: the place of each term. data, passage: its scores, and which passages have them: those of the term at `row`
+    from ``starts[row]`` to ``starts[row + 1]``, each passage once.
+    """
+
+    rows: Mapping[str, int]
+    data: np.ndarray
+    passage: np.ndarray
+    starts: np.ndarray
+    passages: int
 
     @classmethod
     def build(cls, passages: Sequence[list[str]], *, k1: float, b: float) -> _Bm25:
@@ -157,26 +168,37 @@ class _Bm25:
         vocabulary = {term: row for row, term in enumerate(sorted(set().union(*passages)))}
         bm25 = _bm25s().BM25(method="lucene", k1=k1, b=b)
         bm25.index(([[vocabulary[t] for t in p] for p in passages], vocabulary), show_progress=False)
-        return cls(bm25)
+        scores = bm25.scores
+        return cls(vocabulary, scores["data"], scores["indices"], scores["indptr"], len(passages))
 
     def save(self, folder: Path) -> None:
-        self._bm25.save(folder, show_progress=False)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, array in zip(_ARRAYS, (self.data, self.passage, self.starts), strict=True):
+            np.save(folder / name, array, allow_pickle=False)
+        (folder / _VOCABULARY).write_text(json.dumps(self.rows), encoding="utf-8")
+        (folder / _PARAMETERS).write_text(json.dumps({"num_docs": self.passages}), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> _Bm25:
-        return cls(_bm25s().BM25.load(folder, show_progress=False))
+        rows = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
+        parameters = json.loads((folder / _PARAMETERS).read_text(encoding="utf-8"))
+        data, passage, starts = (
+            np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False)) for name in _ARRAYS
+        )
+        return cls(rows, data, passage, starts, int(parameters["num_docs"]))
 
     def known(self, query: Sequence[str]) -> list[str]:
-        return sorted({term for term in query if term in self._rows})
+        return sorted({term for term in query if term and term in self.rows})
 
     def idf(self, term: str) -> float:
-        row = self._rows.get(term)
-        df = 0 if row is None else int(self._document_frequency[row])
+        row = self.rows.get(term) if term else None
+        df = 0 if row is None else int(self.starts[row + 1] - self.starts[row])
         return float(np.log1p((self.passages - df + 0.5) / (df + 0.5)))
 
     def scores(self, query: Sequence[str]) -> np.ndarray:
-        known = self.known(query)
-        if not known:
-            return np.zeros(self.passages, dtype=np.float32)
-        scores: np.ndarray = self._bm25.get_scores_from_ids([self._rows[term] for term in known])
+        scores = np.zeros(self.passages, dtype=np.float32)
+        for term in self.known(query):
+            row = self.rows[term]
+            here = slice(self.starts[row], self.starts[row + 1])
+            scores[self.passage[here]] += self.data[here]
         return scores

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from bot.config import Config
 from bot.errors import QuestionError
-from bot.followup import Topics, complete
+from bot.followup import Topics, complete, leans
 from bot.glossary import Glossary
-from bot.spelling import Speller, apply
+from bot.spelling import Correction, Speller, apply
 
 REMEMBERED = 20
 """Earlier questions that a follow-up can lean on."""
@@ -61,6 +62,15 @@ class Knowledge:
     speller: Speller
     glossary: Glossary
     holds: Callable[[str], bool]
+    corrections: Callable[[str], Sequence[Correction]]
+
+    @classmethod
+    def of(cls, speller: Speller, glossary: Glossary, holds: Callable[[str], bool]) -> Knowledge:
+        return cls(speller, glossary, holds, speller.corrections)
+
+    def for_one_question(self) -> Knowledge:
+        """The same, but the spelling of a text is looked at once. Not for longer: no question is kept."""
+        return replace(self, corrections=cache(self.speller.corrections))
 
 
 def understand(
@@ -74,14 +84,15 @@ def understand(
     asked = question.strip()
     if own_words:
         return Query.plain(question)
-    corrections = knowledge.speller.corrections(asked)
+    corrections = knowledge.corrections(asked)
     text = apply(asked, corrections)
     changes = [Change("spelling", one.before, one.after) for one in corrections]
     completed, context = text, ""
-    earlier = [apply(one, knowledge.speller.corrections(one)) for one in history[-REMEMBERED:]]
-    if completion := complete(text, earlier, topics):
-        completed, context = completion.text, completion.context
-        changes.append(Change("follow_up", text, completed))
+    if history and leans(text):
+        earlier = [apply(one, knowledge.corrections(one)) for one in history[-REMEMBERED:]]
+        if completion := complete(text, earlier, topics):
+            completed, context = completion.text, completion.context
+            changes.append(Change("follow_up", text, completed))
     expansions = knowledge.glossary.expansions(text, knowledge.holds)
     changes += [Change("synonym", one.before, one.after) for one in expansions]
     expansion = ", ".join(dict.fromkeys(one.after for one in expansions))

@@ -158,20 +158,30 @@ def retrieve(
             scores = np.round((own + CONTEXT_WEIGHT * np.minimum(other, limit)) / (1 + CONTEXT_WEIGHT), 6)
             candidates = index.search(whole.vector, whole.words, listed, rows)
     order = np.lexsort((candidates.rows, -scores))[: None if every else k]
+    columns = (
+        candidates.rows,
+        scores,
+        candidates.dense,
+        candidates.sentence,
+        candidates.lexical.astype(np.float64),
+        candidates.dense_rank,
+        candidates.lexical_rank,
+    )
+    ordered = zip(*(column[order].tolist() for column in columns), strict=True)
     hits = tuple(
         Hit(
             rank=rank,
-            row=int(candidates.rows[at]),
-            passage=(passage := index.passages[candidates.rows[at]]),
+            row=row,
+            passage=(passage := index.passages[row]),
             origin=index.documents[passage.document],
-            score=float(scores[at]),
-            dense=float(candidates.dense[at]),
-            sentence=float(candidates.sentence[at]),
-            lexical=round(float(candidates.lexical[at]), 6),
-            dense_rank=int(candidates.dense_rank[at]) or None,
-            lexical_rank=int(candidates.lexical_rank[at]) or None,
+            score=score,
+            dense=dense,
+            sentence=sentence,
+            lexical=round(lexical, 6),
+            dense_rank=dense_rank or None,
+            lexical_rank=lexical_rank or None,
         )
-        for rank, at in enumerate(order, start=1)
+        for rank, (row, score, dense, sentence, lexical, dense_rank, lexical_rank) in enumerate(ordered, start=1)
     )
     return Hits(query, alone.vector, alone.terms, hits, timings)
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -396,27 +396,26 @@ def distance(word: str, meant: str, limit: float) -> float:
     weighted: a neighbouring key, another vowel, a letter or "ph" of the same sound, a letter doubled or a double one
     written once count less, the first letter more. Above `limit` the value says no more than that.
     """
+    missed = [_missed(meant, at) for at in range(len(meant))]
     before_last: list[float] = []
     last = [0.0]
-    for j in range(1, len(meant) + 1):
-        last.append(last[-1] + _missed(meant, j - 1))
-    for i in range(1, len(word) + 1):
-        a = word[i - 1]
-        row = [last[0] + _missed(word, i - 1)]
-        for j in range(1, len(meant) + 1):
-            b = meant[j - 1]
-            cost = min(
-                last[j - 1] + _swapped(a, b) + (0.3 if i == j == 1 and a != b else 0.0),
-                last[j] + _missed(word, i - 1),
-                row[-1] + _missed(meant, j - 1),
-            )
-            if i > 1 and j > 1 and a != b and a == meant[j - 2] and b == word[i - 2]:
-                cost = min(cost, before_last[j - 2] + 0.6)
-            if a == "f" and j > 1 and meant[j - 2 : j] == "ph":
-                cost = min(cost, last[j - 2] + 0.6)
-            if b == "f" and i > 1 and word[i - 2 : i] == "ph":
-                cost = min(cost, before_last[j - 1] + 0.6)
-            row.append(cost)
+    for cost in missed:
+        last.append(last[-1] + cost)
+    for i, a in enumerate(word):
+        extra = _missed(word, i)
+        row = [left := last[0] + extra]
+        for j, b in enumerate(meant):
+            least = last[j] if a == b else last[j] + _swapped(a, b)
+            if i == j == 0 and a != b:
+                least += 0.3
+            least = min(least, last[j + 1] + extra, left + missed[j])
+            if i and j and a != b and a == meant[j - 1] and b == word[i - 1]:
+                least = min(least, before_last[j - 1] + 0.6)
+            if a == "f" and b == "h" and j and meant[j - 1] == "p":
+                least = min(least, last[j - 1] + 0.6)
+            if b == "f" and a == "h" and i and word[i - 1] == "p":
+                least = min(least, before_last[j] + 0.6)
+            row.append(left := least)
         if min(row) > limit and min(last) > limit:
             return min(row)
         before_last, last = last, row
@@ -430,9 +429,9 @@ def _missed(word: str, at: int) -> float:
     return 0.5 if word[at] == word[at - 1] else 0.9
 
 
+@lru_cache(maxsize=4096)
 def _swapped(a: str, b: str) -> float:
-    if a == b:
-        return 0.0
+    """For a letter in the place of another one."""
     if a + b in _SOUND_ALIKE:
         return 0.6
     return 0.7 if a + b in _NEIGHBOURS or (a in "aeiouy" and b in "aeiouy") else 1.0

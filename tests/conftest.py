@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from bot import export
 from bot.bot import Bot
 from bot.config import Config, ModelChoice
-from bot.embed import Encoder, load_encoder
+from bot.embed import Encoder, SentenceTransformerEncoder, load_encoder
 from bot.index import Index
 
 expect.set_options(timeout=60_000)  # milliseconds; a busy machine may be slow
@@ -83,6 +87,25 @@ def serving(corpus: Path, folder: Path, encoder: Encoder, **environment: str) ->
 @pytest.fixture
 def words() -> WordEncoder:
     return WordEncoder()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exported_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A model is exported and compared once for all the tests that build an index with it."""
+    really, made = export.export, {}
+
+    def once(encoder: SentenceTransformerEncoder, choice: ModelChoice, folder: Path) -> dict[str, Any]:
+        key = (encoder.weights_sha256, choice.query_prompt, choice.document_prompt)
+        if key not in made:
+            kept = tmp_path_factory.mktemp("exported")
+            made[key] = kept, really(encoder, choice, kept)
+        kept, facts = made[key]
+        shutil.copytree(kept, folder, copy_function=os.link, dirs_exist_ok=True)
+        return facts
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(export, "export", once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ ORDER = [
     ["config"],
     ["texts", "loaders", "timings", "sentences", "page", "points", "shown", "redact", "database", "charts"],
     ["documents", "quality", "embed", "lexical", "triage"],
-    ["corpus", "generations", "passages", "pictures", "spelling", "glossary", "followup", "quantities"],
-    ["originals", "query"],
+    ["corpus", "generations", "passages", "pictures", "spelling", "glossary", "followup", "quantities", "compiled"],
+    ["originals", "export", "query"],
     ["drafts"],
     ["index"],
     ["retrieve", "check", "watch", "inventory", "consistency"],
@@ -30,7 +30,9 @@ ORDER = [
 ]
 ONLY_IN = {
     "sentence_transformers": {"embed"},
-    "torch": {"embed"},
+    "torch": {"embed", "export"},
+    "onnxruntime": {"compiled"},
+    "tokenizers": {"compiled", "export"},
     "transformers": {"embed"},
     "faiss": {"index"},
     "bm25s": {"lexical"},

@@ -18,7 +18,7 @@ HOLDS = {"nausea", "infusion", "ketamine", "dreams"}
 
 def knowledge() -> Knowledge:
     glossary = Glossary((Entry("nausea", ("throwing up", "feeling sick")),))
-    return Knowledge(Speller(vocabulary(TEXTS), ("Ketamine",)), glossary, HOLDS.__contains__)
+    return Knowledge.of(Speller(vocabulary(TEXTS), ("Ketamine",)), glossary, HOLDS.__contains__)
 
 
 def nothing(earlier: str) -> Sequence[str]:

@@ -26,6 +26,7 @@ _T = TypeVar("_T")
 def open_bot(dataset: Dataset, encoder: Encoder, config: Config, *, corpus: Path, cache: Path | None) -> Bot:
     """A bot over the dataset's documents. Its index is kept in `cache`, by the documents' content, the
     settings and the model, so that it is made once; the dataset's folder is not written to."""
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, backend="torch"))  # it has `encoder`
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or ".cache") / "plainquote"
     if dataset.corpus:  # a clinic's limit on the size of a file is not meant for a dataset
         size = 1 + dataset.corpus.stat().st_size // 1024**2

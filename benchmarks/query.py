@@ -1,0 +1,140 @@
+"""What a question costs beside the bare encoder call: alone, with several clients, and from a cold start.
+
+    python benchmarks/query.py QUESTIONS.jsonl [--index index] [--questions 200] [--rounds 3]
+
+QUESTIONS.jsonl: an object a line with "text" or "question". The index is one with a compiled encoder.
+All rows of a table are measured in turns, so that whatever else the machine does slows all of them. "CPU" is what the
+thread itself computed, which other programs disturb less.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from bot.bot import Bot
+from bot.compiled import CompiledEncoder
+from bot.config import Config
+
+ROOT = Path(__file__).parent.parent
+CLIENTS = (1, 4, 16)
+SECONDS = 4.0
+"""For each number of clients."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, metavar="QUESTIONS.jsonl")
+    parser.add_argument("--index", type=Path, default=Path("index"))
+    parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3, help="of cold starts")
+    options = parser.parse_args()
+    questions = list(itertools.islice(read(options.file), options.questions))
+    config = Config.load()
+    fast, reference = (
+        Bot.open(
+            options.index, config=dataclasses.replace(config, model=dataclasses.replace(config.model, backend=name))
+        )
+        for name in ("onnx", "torch")
+    )
+    assert isinstance(fast.encoder, CompiledEncoder)
+    packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "torch", "sentence-transformers"))
+    print(f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}, {packages}")
+    print(f"load {os.getloadavg()[0]:.1f}; {len(fast.index.passages)} passages, {len(questions)} questions\n")
+    alone(fast, reference, questions)
+    together(fast, reference, questions)
+    cold(options.index, questions[0], options.rounds)
+
+
+def read(file: Path) -> Sequence[str]:
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line.get("text") or line["question"] for line in lines]
+
+
+def alone(fast: Bot, reference: Bot, questions: Sequence[str]) -> None:
+    rows: dict[str, Callable[[str], object]] = {
+        "bare encoder call": fast.encoder.encode_query,
+        "sentence-transformers call": reference.encoder.encode_query,
+        "ask": fast.ask,
+        "ask through sentence-transformers": reference.ask,
+    }
+    wall: dict[str, list[float]] = {name: [] for name in rows}
+    cpu: dict[str, list[float]] = {name: [] for name in rows}
+    for number, question in enumerate([*questions[:5], *questions]):
+        for name, call in rows.items():
+            began, ran = time.perf_counter(), time.thread_time()
+            call(question)
+            if number >= 5:  # the first are to warm up
+                wall[name].append(time.perf_counter() - began)
+                cpu[name].append(time.thread_time() - ran)
+    head = ("p50 ms", "p95 ms", "p50, × bare", "CPU p50 ms", "CPU p50, × bare")
+    print(f"{'one client':36}" + "".join(f"{title:>16}" for title in head))
+    bare, bare_cpu = (statistics.median(times["bare encoder call"]) for times in (wall, cpu))
+    for name in rows:
+        p50, p95 = np.percentile(wall[name], (50, 95))
+        own = statistics.median(cpu[name])
+        print(f"{name:36}{p50 * 1e3:16.1f}{p95 * 1e3:16.1f}{p50 / bare:16.2f}{own * 1e3:16.1f}{own / bare_cpu:16.2f}")
+    print()
+
+
+def together(fast: Bot, reference: Bot, questions: Sequence[str]) -> None:
+    print(f"{'clients at once':36}{'questions/s':>16}{'p50 ms':>16}{'p95 ms':>16}")
+    for clients in CLIENTS:
+        for name, bot in (("ask", fast), ("ask through sentence-transformers", reference)):
+            times: list[float] = []
+            turns = itertools.cycle(questions)
+            end = time.perf_counter() + SECONDS
+
+            def client(bot: Bot = bot, times: list[float] = times, end: float = end, turns: object = turns) -> None:
+                while (began := time.perf_counter()) < end:
+                    bot.ask(next(turns))  # type: ignore[call-overload]
+                    times.append(time.perf_counter() - began)
+
+            began = time.perf_counter()
+            with ThreadPoolExecutor(clients) as pool:
+                for future in [pool.submit(client) for _ in range(clients)]:
+                    future.result()
+            rate = len(times) / (time.perf_counter() - began)
+            p50, p95 = np.percentile(times, (50, 95))
+            print(f"{f'{clients}: {name}':36}{rate:16.1f}{p50 * 1e3:16.1f}{p95 * 1e3:16.1f}")
+    print()
+
+
+def cold(index: Path, question: str, rounds: int) -> None:
+    ask = [sys.executable, "-m", "bot", "ask", question, "--index", str(index.resolve())]
+    rows = {
+        "python -c pass": ([sys.executable, "-c", "pass"], "auto"),
+        "bot --help": ([sys.executable, "-m", "bot", "--help"], "auto"),
+        "bot ask": (ask, "onnx"),
+        "bot ask through sentence-transformers": (ask, "torch"),
+    }
+    wall: dict[str, list[float]] = {name: [] for name in rows}
+    for _ in range(rounds):
+        for name, (command, backend) in rows.items():
+            began = time.perf_counter()
+            environment = {**os.environ, "PLAINQUOTE_MODEL_BACKEND": backend}
+            subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+            wall[name].append(time.perf_counter() - began)
+    least = {name: min(times) for name, times in wall.items()}
+    print(f"{'cold start':40}{'p50 s':>12}{'least s':>12}")
+    for name, times in wall.items():
+        print(f"{name:40}{statistics.median(times):12.2f}{least[name]:12.2f}")
+    for name, beside in (("bot --help", "python -c pass"), ("bot ask", "bot ask through sentence-transformers")):
+        ratio = statistics.median(wall[name]) / statistics.median(wall[beside])
+        print(f"{name} takes {ratio:.2f} × {beside} (p50), {least[name] / least[beside]:.2f} × (least)")
+
+
+if __name__ == "__main__":
+    main()
