@@ -288,12 +288,20 @@ def test_the_document_is_read_beside_the_chat(visits: BrowserContext, site: str)
     expect(page.locator(".turn")).to_have_count(2)
 
 
+SHOWN = """(start) => {
+  const shown = document.querySelector("#panel iframe").contentWindow;
+  return new URL(shown.location).searchParams.get("start") === start && shown.document.readyState === "complete";
+}"""
+"""Whether the panel shows the quote that begins there."""
+
+
 def test_a_second_document_takes_the_place_of_the_first(visits: BrowserContext, site: str) -> None:
     page = open_chat(visits, site)
     links = answered(page, SIDE_EFFECTS).locator("a.open")
     before = page.evaluate("history.length")
     for link in (links.first, links.last):
         link.click()
+        page.wait_for_function(SHOWN, arg=parse_qs(urlsplit(link.get_attribute("href") or "").query)["start"][0])
         expect(page.frame_locator("#panel iframe").locator("#quote")).to_be_in_viewport()
     assert page.evaluate("history.length") == before + 1
     page.go_back()

@@ -317,10 +317,12 @@ def test_accounts_are_made_listed_and_removed(
 
 
 def test_a_password_is_asked_for_without_echo(settings: Path) -> None:
+    command = [sys.executable, "-m", "bot", "user", "add", "Lee", "--config", str(settings)]
+
     def asked(*typed: str) -> tuple[int, str]:
-        process, terminal = pty.fork()
-        if process == 0:
-            os.execv(sys.executable, [sys.executable, "-m", "bot", "user", "add", "Lee", "--config", str(settings)])
+        terminal, theirs = pty.openpty()
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+        os.close(theirs)
         seen = ""
         for prompt, words in zip(("New password: ", "Once more: "), typed, strict=True):
             while prompt not in seen:
@@ -330,7 +332,7 @@ def test_a_password_is_asked_for_without_echo(settings: Path) -> None:
             while more := os.read(terminal, 1024):
                 seen += more.decode()
         os.close(terminal)
-        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), seen
+        return process.wait(), seen
 
     status, seen = asked("seven grey herons", "seven grey heron")
     assert status == 2
