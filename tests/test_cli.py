@@ -338,6 +338,6 @@ def test_a_password_is_asked_for_without_echo(settings: Path) -> None:
     assert status == 2
     assert "the two passwords are not the same" in seen
     status, seen = asked("seven grey herons", "seven grey herons")
-    assert status == 0
+    assert status == 0, seen
     assert "Lee may log in now" in seen
     assert "herons" not in seen
