@@ -184,7 +184,6 @@ def router(desk: Desk) -> APIRouter:
             why=lambda piece: why(found.id, piece.start, piece.end, question),
             search=lambda piece: searching(piece.text[: desk.config.answer.max_question_chars]),
             file=f"{HOME}/file?{urlencode({'document': found.id})}" if user.role == "editor" else None,
-            draft=DRAFT,
         )
 
     @routes.get("/file")
