@@ -67,21 +67,19 @@ def _direction(word: str, dimension: int) -> np.ndarray:
 @contextlib.contextmanager
 def serving(corpus: Path, folder: Path, encoder: Encoder, **environment: str) -> Iterator[str]:
     """`app.py` over an index of `corpus` in `folder`, in a process of its own; its address."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PLAINQUOTE_STORE_URL", f"sqlite:///{folder.parent / 'store.db'}")
-        for name, value in environment.items():
-            patched.setenv(name, value)
-        Index.update(folder, corpus, encoder, Config.load())
-        command = [sys.executable, ROOT / "app.py", "--index", folder, "--port", "0"]
-        log = folder.parent / "app.log"
-        with log.open("w") as errors, subprocess.Popen(command, cwd=ROOT, stderr=errors) as app:
-            try:
-                while "Plainquote is at" not in log.read_text():
-                    assert app.poll() is None, log.read_text()
-                    time.sleep(0.1)
-                yield next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
-            finally:
-                app.terminate()
+    settings = {"PLAINQUOTE_STORE_URL": f"sqlite:///{folder.parent / 'store.db'}", **environment}
+    Index.update(folder, corpus, encoder, Config.load(environment=settings))
+    command = [sys.executable, ROOT / "app.py", "--index", folder, "--port", "0"]
+    log = folder.parent / "app.log"
+    surroundings = os.environ | settings
+    with log.open("w") as errors, subprocess.Popen(command, cwd=ROOT, stderr=errors, env=surroundings) as app:
+        try:
+            while "Plainquote is at" not in log.read_text():
+                assert app.poll() is None, log.read_text()
+                time.sleep(0.1)
+            yield next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
+        finally:
+            app.terminate()
 
 
 @pytest.fixture
