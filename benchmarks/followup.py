@@ -27,7 +27,7 @@ from bot.evaluation.opening import open_bot
 from bot.evaluation.ranking import METRICS, judge, table
 from bot.evaluation.statistics import bootstrap
 from bot.followup import Completion, complete
-from bot.lexical import terms
+from bot.lexical import Wanted, terms
 from bot.retrieve import fuse
 
 WEIGHT = 1.0
@@ -145,9 +145,8 @@ def scorer(bot: Bot) -> Callable[[str], np.ndarray]:
     @cache
     def score(text: str) -> np.ndarray:
         words = tuple(terms(text))
-        scored = bot.index.lexical.scores(words)
-        candidates = bot.index.search(bot.encoder.encode_query(text), scored, len(bot.index.passages))
-        return fuse(candidates, len(bot.index.lexical.known(words)), bot.config)
+        candidates = bot.index.search(bot.encoder.encode_query(text), Wanted.of(words), len(bot.index.passages))
+        return fuse(candidates, len(bot.index.words.known(words)), bot.config)
 
     return score
 

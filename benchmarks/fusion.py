@@ -20,12 +20,12 @@ from ir_measures import Success, nDCG
 
 from bot.bot import Bot
 from bot.config import Config, PassageSize, Ranking
+from bot.corpus import Corpus
 from bot.embed import Encoder, load_encoder
 from bot.evaluation.datasets import Dataset, read_dataset
 from bot.evaluation.opening import open_bot
-from bot.index import Candidates
-from bot.lexical import Lexical, terms
-from bot.passages import cut
+from bot.index import Candidates, Index
+from bot.lexical import Wanted, terms
 from bot.retrieve import fuse
 
 Fusion = Callable[[Candidates, int], np.ndarray]
@@ -114,9 +114,9 @@ def rebuilt(config: Config) -> Iterator[tuple[str, Config]]:
 
 
 def with_bm25(bot: Bot, k1: float, b: float) -> Bot:
-    documents = bot.index.documents.values()
-    texts = [text for document in documents for _, text in cut(document, bot.encoder, bot.config.passages)]
-    return Bot(dataclasses.replace(bot.index, lexical=Lexical.build(texts, k1=k1, b=b)), bot.encoder, bot.config)
+    config = dataclasses.replace(bot.config, ranking=dataclasses.replace(bot.config.ranking, k1=k1, b=b))
+    corpus = Corpus(tuple(bot.index.documents.values()))
+    return Bot(Index.build(corpus, None, bot.encoder, config, bot.index), bot.encoder, config)
 
 
 def measure(bot: Bot, dataset: Dataset, fusion: Fusion, most: int = 1, k: int = K) -> tuple[float, float]:
@@ -124,9 +124,8 @@ def measure(bot: Bot, dataset: Dataset, fusion: Fusion, most: int = 1, k: int = 
     run = []
     for question in resolved.questions:
         words = terms(question.text)
-        scored = bot.index.lexical.scores(words)
-        candidates = bot.index.search(embedded(bot.encoder, question.text), scored, k)
-        scores = fusion(candidates, len(bot.index.lexical.known(words)))
+        candidates = bot.index.search(embedded(bot.encoder, question.text), Wanted.of(words), k)
+        scores = fusion(candidates, len(bot.index.words.known(words)))
         documents: dict[str, list[float]] = {}
         for at, row_ in enumerate(candidates.rows):
             documents.setdefault(bot.index.passages[row_].document, []).append(float(scores[at]))

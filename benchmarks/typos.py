@@ -84,7 +84,7 @@ def speller_of(index: Index) -> Speller:
     documents = index.documents.values()
     names = {document.title for document in documents}
     names |= {heading for document in documents for section in document.sections for heading in section.headings}
-    return Speller(vocabulary([*(document.text for document in documents), *names]), names, index.lexical.together)
+    return Speller(vocabulary([*(document.text for document in documents), *names]), names, index.words.together)
 
 
 def corrected(speller: Speller, text: str) -> str:

@@ -251,8 +251,8 @@ class Bot:
         return retrieve(query, index, encoder, self.config, k, timings)
 
     def _knowledge(self, index: Index) -> Knowledge:
-        speller = Speller(index.vocabulary, index.names, index.lexical.together)
-        return Knowledge.of(speller, self._glossary, index.lexical.holds)
+        speller = Speller(index.vocabulary, index.names, index.words.together)
+        return Knowledge.of(speller, self._glossary, index.words.holds)
 
 
 def _languages(index: Index) -> tuple[str, ...]:

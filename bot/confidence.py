@@ -69,7 +69,7 @@ def features(hits: Hits, index: Index, encoder: Encoder, most: int) -> list[dict
     the passage that answers it than one that names its subject.
     """
     question = hits.query.completed
-    weights = index.lexical.weights(terms(question))
+    weights = index.words.weights(terms(question))
     unusual = _unusual(question, encoder)
     unnamed = float(_PRONOUN.search(question) is not None)
     return [{**_match(hit, index, weights, unusual), "unnamed": unnamed} for hit in hits[:most]]

@@ -372,7 +372,8 @@ def survey(index: Index, report: Report = lambda done, words: None) -> Survey:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A sentence that one or several documents hold. row: of its vector. passage: its first one's number."""
+    """A sentence that one or several documents hold. row: its own among all sentences of the index. passage: its first
+    one's number."""
 
     text: str
     row: int
@@ -421,7 +422,7 @@ def _near(
     amounts = np.array([bool(one.quantities) for one in statements], dtype=bool)
     negations = np.array([len(one.negations) for one in statements], dtype=np.int64)
     turned = np.array([bool(one.opposites) for one in statements], dtype=bool)
-    vectors = index.sentence_vectors[np.array([one.row for one in held], dtype=np.int64)].astype(np.float32)
+    vectors = _vectors(index, np.array([one.row for one in held], dtype=np.int64))
     everything = np.arange(len(held))
     # Only what could differ is multiplied: amounts with amounts, what denies with all, and so on.
     sides = [(np.flatnonzero(amounts),) * 2, (np.flatnonzero(turned),) * 2, (np.flatnonzero(negations), everything)]
@@ -446,6 +447,17 @@ def _near(
             met[other] += 1
             kept.append((row, other, min(1.0, near)))
     return kept
+
+
+def _vectors(index: Index, sentences: np.ndarray) -> np.ndarray:
+    """(sentences, d) float32, of these sentences of the index, ascending."""
+    found, before = [np.empty((0, index.model["dimension"]), dtype=np.float16)], 0
+    for passages in _tiles(np.arange(len(index.passages))):
+        vectors, _ = index.engine.sentences(passages)
+        first, end = np.searchsorted(sentences, (before, before + len(vectors)))
+        found.append(vectors[sentences[first:end] - before])
+        before += len(vectors)
+    return np.concatenate(found).astype(np.float32)
 
 
 def _tiles(rows: np.ndarray) -> list[np.ndarray]:

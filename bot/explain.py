@@ -19,7 +19,7 @@ from bot.highlights import highlight
 from bot.index import Index
 from bot.lexical import content_words, stem, terms
 from bot.query import Query
-from bot.retrieve import Hit, lexical_parts, retrieve
+from bot.retrieve import Hit, retrieve, wanted
 from bot.timings import Timings
 
 Shown = Literal["quotes", "not_found", "card", "fixed_text", "fault"]
@@ -108,8 +108,8 @@ class Explanation:
         self._today = today
         self._rank = {hit.row: hit for hit in trace.hits}
         self._place = {hit.row: hit for hit in trace.every or ()}
-        self._parts = lexical_parts(trace.hits.query, trace.index)
         query = trace.hits.query
+        self._wanted = wanted(query)
         asked = content_words(f"{query.completed if query.context else query.text} {query.expansion}")
         self._surface = {stem(word): word for word in reversed(asked)}
 
@@ -191,9 +191,9 @@ class Explanation:
         )
 
     def _words(self, row: int) -> tuple[Word, ...]:
-        shares = {part: round(float(scores[row]), 4) for part, scores in self._parts.items() if scores[row] > 0}
         named = (
-            Word(" ".join(self._surface.get(term, term) for term in part.split(" ")), shares[part]) for part in shares
+            Word(" ".join(self._surface.get(term, term) for term in part.split(" ")), round(share, 4))
+            for part, share in self.index.engine.parts(self._wanted, row).items()
         )
         return tuple(sorted(named, key=lambda word: (-word.share, word.words)))
 

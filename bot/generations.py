@@ -34,7 +34,7 @@ from bot.errors import (
     UsageError,
 )
 
-FORMAT = 2
+FORMAT = 3
 REBUILD = "Build it again: bot index --rebuild"
 _POINTER = "CURRENT"
 _MANIFEST = "manifest.json"

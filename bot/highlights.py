@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bot.index import Index
-from bot.lexical import Lexical, terms
+from bot.lexical import Words, terms
 from bot.retrieve import Hit, Hits
 
 LEXICAL_WEIGHT = 0.3
@@ -32,22 +32,22 @@ def highlight(run: Sequence[Hit], hits: Hits, index: Index) -> tuple[tuple[int, 
     """
     document = run[0].origin
     spans = [span for hit in run for span in hit.passage.sentences]
-    cosines = np.concatenate([index.sentence_cosines(hits.vector, hit.row) for hit in run])
+    cosines = np.concatenate([index.engine.sentence_cosines(hits.vector, hit.row) for hit in run])
     headings = {document.title, *run[0].section}
     body = [row for row, (s, e) in enumerate(spans) if document.text[s:e].strip("#=-~* \t\r\n") not in headings]
     rows = body or list(range(len(spans)))
     spans = [spans[row] for row in rows]
     texts = [document.text[start:end] for start, end in spans]
-    return choose(document.text, spans, score(texts, cosines[rows], hits.terms, index.lexical))
+    return choose(document.text, spans, score(texts, cosines[rows], hits.terms, index.words))
 
 
-def score(texts: Sequence[str], cosines: np.ndarray, question_terms: Sequence[str], lexical: Lexical) -> np.ndarray:
+def score(texts: Sequence[str], cosines: np.ndarray, question_terms: Sequence[str], words: Words) -> np.ndarray:
     """How well each sentence of a passage answers: (n,) float64, higher is better.
 
     Its cosine with the question, (n,), plus the idf-weighted share of the question's words that it holds, plus a
     little for saying more (the logarithm of its characters) and for standing early. docs/evaluation.md compares.
     """
-    weights = lexical.weights(question_terms)
+    weights = words.weights(question_terms)
     total = sum(weights.values()) or 1.0
     held = [set(terms(text)) for text in texts]
     shares = np.array([sum(weight for term, weight in weights.items() if term in own) for own in held]) / total

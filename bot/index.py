@@ -1,7 +1,4 @@
-"""Passages, their vectors and their words, searchable: in memory, and as generations on disk.
-
-The only module that imports faiss.
-"""
+"""Documents and passages with the engine that searches them: in memory, and as generations on disk."""
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import faiss
 import numpy as np
 
 from bot import drafts, export, generations, originals
@@ -27,9 +23,11 @@ from bot.config import Config
 from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, boxes, read_corpus, read_source, recheck
 from bot.documents import Document
 from bot.embed import Encoder
+from bot.engine import DECIMALS, Block, Engine, Within
 from bot.errors import CorpusError, IndexCorrupt, IndexStale, IndexTooNew, IndexUnusable, UsageError
 from bot.generations import Publication
-from bot.lexical import Lexical
+from bot.lexical import Wanted, Words, terms
+from bot.local import LocalBuilder, LocalEngine
 from bot.passages import Passage, cut, indexed_texts
 from bot.spelling import vocabulary
 
@@ -38,24 +36,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_DECIMALS = 6
-"""Cosines are rounded to this, so that equal texts have equal scores however they were computed."""
-
 _BLOCK = 65536
-"""Sentences that are compared at a time, to bound the memory."""
-
-_ROWS = 4096
-"""Passages that are scored at a time, likewise."""
-
-faiss.omp_set_num_threads(1)  # on shared cores one thread a question is several times faster than two
+"""Vectors that are compared at a time, to bound the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """The union of both lists' best passages, by row. All arrays have the same length.
 
-    rows: int64, ascending. dense: cosine in [-1, 1]. sentence: that of the passage's best sentence. lexical: BM25,
-    0 or more. ranks: from 1 within each list, 0 for a passage that is not in it.
+    rows: int64, ascending. dense, sentence, lexical: as `bot.engine.Scores`. ranks: from 1 within each list, 0 for a
+    passage that is not in it.
     """
 
     rows: np.ndarray
@@ -105,9 +95,9 @@ class Report:
 
 @dataclass(frozen=True)
 class Index:
-    """Documents, the passages cut from them in order, one vector a passage and one a sentence.
+    """Documents, the passages cut from them in order, and what searches them.
 
-    `sentence_vectors`: (sentences, d) float16, those of each passage in order, passage after passage.
+    `engine`: holds a vector for each passage and each sentence, and the passages' words.
     `keys`: SHA-256 of what a passage's vectors depend on; two passages with the same key have the same ones.
     `corpus`: the folder that was read, to check that a source is still as it was; None if there is none. `home`: the
     folder that it was loaded from.
@@ -120,9 +110,7 @@ class Index:
     documents: Mapping[str, Document]
     passages: Sequence[Passage]
     keys: Sequence[str]
-    vectors: Any
-    sentence_vectors: np.ndarray
-    lexical: Lexical
+    engine: Engine
     sources: Sequence[SourceFile]
     files: Sequence[ReadFile]
     corpus: Path | None
@@ -135,24 +123,17 @@ class Index:
     home: Path | None = field(default=None)
 
     def __post_init__(self) -> None:
-        counts = {len(self.passages), len(self.keys), self.vectors.ntotal, self.lexical.passages}
-        if len(counts) != 1:
+        if len({len(self.passages), len(self.keys), self.engine.passages}) != 1:
             raise IndexCorrupt(
-                f"{len(self.passages)} passages, {len(self.keys)} keys, {self.vectors.ntotal} vectors and "
-                f"{self.lexical.passages} rows of words do not belong together",
-                remedy=generations.REBUILD,
-            )
-        if self._first_sentence[-1] != len(self.sentence_vectors):
-            raise IndexCorrupt(
-                f"{self._first_sentence[-1]} sentences and {len(self.sentence_vectors)} of their vectors do not "
-                "belong together",
+                f"{len(self.passages)} passages, {len(self.keys)} keys and {self.engine.passages} rows of the engine "
+                "do not belong together",
                 remedy=generations.REBUILD,
             )
 
-    @cached_property
-    def _first_sentence(self) -> np.ndarray:
-        """(passages + 1,) int64: where each passage's sentences begin in `sentence_vectors`."""
-        return np.cumsum([0, *(len(passage.sentences) for passage in self.passages)])
+    @property
+    def words(self) -> Words:
+        """What the passages' words tell: which are known, and how rare they are."""
+        return self.engine.words
 
     # Building
 
@@ -174,22 +155,26 @@ class Index:
         passages = tuple(passage for passage, _ in cuts)
         keys = tuple(_key(passage, text) for passage, text in cuts)
         kept = {key: row for row, key in enumerate(known.keys)} if known else {}
-        vectors = faiss.IndexFlatIP(encoder.dimension)
-        vectors.add(_passage_vectors(keys, cuts, encoder, config.ranking.heading_weight, known, kept))
-        sentence_vectors = _sentence_vectors(keys, passages, documents, encoder, known, kept)
+        counts = np.array([len(passage.sentences) for passage in passages], dtype=np.int64)
+        block = Block(
+            vectors=_passage_vectors(keys, cuts, encoder, config.ranking.heading_weight, known, kept),
+            sentences=_sentence_vectors(keys, passages, documents, encoder, known, kept),
+            counts=counts,
+            terms=[terms(text) for _, text in cuts],
+        )
+        builder = LocalBuilder(config.ranking.k1, config.ranking.b)
+        builder.add(block)
         return cls(
             documents=documents,
             passages=passages,
             keys=keys,
-            vectors=vectors,
-            sentence_vectors=sentence_vectors,
-            lexical=Lexical.build((text for _, text in cuts), k1=config.ranking.k1, b=config.ranking.b),
+            engine=builder.finish(),
             sources=corpus.sources,
             files=corpus.files,
             corpus=folder,
             model=describe(encoder),
             fingerprint=config.fingerprint(),
-            background=_background(vectors, sentence_vectors, encoder),
+            background=_background(block, encoder),
             vocabulary=vocabulary(
                 text for document in documents.values() for text in (document.text, *_names(document))
             ),
@@ -295,15 +280,13 @@ class Index:
         _write_lines(new / "passages.jsonl", ({**asdict(passage), "key": key} for passage, key in rows))
         _write_lines(new / "sources.jsonl", (asdict(source) for source in self.sources))
         _write_lines(new / "files.jsonl", (asdict(file) for file in self.files))
-        faiss.write_index(self.vectors, str(new / "vectors.faiss"))
-        np.save(new / "sentences.npy", self.sentence_vectors, allow_pickle=False)
-        self.lexical.save(new / "bm25")
         (new / "vocabulary.json").write_text(json.dumps(self.vocabulary, sort_keys=True), encoding="utf-8")
         corpus = os.path.relpath(self.corpus.resolve(), folder.resolve()) if self.corpus else None
         return {
             "model": self.model,
             "fingerprint": self.fingerprint,
             "background": self.background,
+            "engine": self.engine.save(new),
             "corpus": corpus,
             "counts": {"documents": len(self.documents), "passages": len(self.passages)},
             **({"compiled": self.compiled.write(new)} if self.compiled else {}),
@@ -328,9 +311,7 @@ class Index:
                     Passage(**{**line, "sentences": tuple((start, end) for start, end in line["sentences"])})
                     for line in passages
                 ),
-                vectors=faiss.read_index(str(here / "vectors.faiss")),
-                sentence_vectors=np.asarray(np.load(here / "sentences.npy", mmap_mode="r", allow_pickle=False)),
-                lexical=Lexical.load(here / "bm25"),
+                engine=LocalEngine.load(here),
                 sources=tuple(SourceFile(**line) for line in _read_lines(here / "sources.jsonl")),
                 files=tuple(ReadFile.from_dict(line) for line in _read_lines(here / "files.jsonl")),
                 corpus=folder / manifest["corpus"] if manifest["corpus"] else None,
@@ -362,67 +343,36 @@ class Index:
 
     # Searching
 
-    def search(self, vector: np.ndarray, words: np.ndarray, k: int, rows: np.ndarray | None = None) -> Candidates:
+    def search(
+        self,
+        vector: np.ndarray,
+        wanted: Wanted,
+        k: int,
+        rows: np.ndarray | None = None,
+        *,
+        within: Within | None = None,
+    ) -> Candidates:
         """The best `k` passages by cosine together with the best `k` by BM25 over 0; with `rows`, these instead.
 
-        vector: (d,) float32, unit length. words: the BM25 score of every passage, from `lexical`. rows: int64,
-        ascending. Equal scores are ordered by row, so the same question finds the same passages in the same order.
+        vector: (d,) float32, unit length. rows: int64, ascending. within: of these rows alone, see `rows_of`. Equal
+        scores are ordered by row, so the same question finds the same passages in the same order.
         """
-        nearest = self._nearest(vector, k)
-        matching = _best(words, k)
+        nearest, _ = self.engine.nearest(vector, k, within)
+        matching, _ = self.engine.matching(wanted, k, within)
         if rows is None:
             rows = np.union1d(nearest, matching)
         ranks = {"dense_rank": _ranks(rows, nearest), "lexical_rank": _ranks(rows, matching)}
-        return replace(self.score(vector, words, rows), **ranks)
+        return replace(self.score(vector, wanted, rows), **ranks)
 
-    def score(self, vector: np.ndarray, words: np.ndarray, rows: np.ndarray) -> Candidates:
+    def score(self, vector: np.ndarray, wanted: Wanted, rows: np.ndarray) -> Candidates:
         """The passages `rows` with their scores and without ranks (0); the arguments are those of `search`."""
         unranked = np.zeros(len(rows), dtype=np.int64)
-        blocks = [rows[at : at + _ROWS] for at in range(0, max(len(rows), 1), _ROWS)]
-        return Candidates(
-            rows=rows,
-            dense=np.concatenate([self._cosines(vector, block) for block in blocks]),
-            sentence=np.concatenate([self._best_sentences(vector, block) for block in blocks]),
-            lexical=words[rows],
-            dense_rank=unranked,
-            lexical_rank=unranked,
-        )
+        scores = self.engine.score(vector, wanted, rows)
+        return Candidates(rows, scores.dense, scores.sentence, scores.lexical, unranked, unranked)
 
-    def _nearest(self, vector: np.ndarray, k: int) -> np.ndarray:
-        """Rows of the best `k` by cosine, best first. Reads on while the last score may be tied."""
-        total, wanted = len(self.passages), min(k, len(self.passages))
-        asked = min(wanted + 1, total)
-        while True:
-            scores, found = self.vectors.search(vector[None, :], asked)
-            scores, rows = np.round(scores[0].astype(np.float64), _DECIMALS), found[0]
-            if asked == total or scores[-1] < scores[wanted - 1]:
-                order = np.lexsort((rows, -scores))[:wanted]
-                best: np.ndarray = rows[order]
-                return best
-            asked = min(asked * 2, total)
-
-    def _cosines(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        vectors = self.vectors.reconstruct_batch(rows).astype(np.float64)
-        cosines: np.ndarray = np.round(vectors @ vector.astype(np.float64), _DECIMALS)
-        return cosines
-
-    def _best_sentences(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        first, end = self._first_sentence[rows], self._first_sentence[rows + 1]
-        counts = end - first
-        starts = np.cumsum(counts) - counts
-        at = np.repeat(first - starts, counts) + np.arange(counts.sum())
-        cosines = self.sentence_vectors[at].astype(np.float64) @ vector.astype(np.float64)
-        best: np.ndarray = np.maximum.reduceat(cosines, starts)
-        return np.round(best, _DECIMALS)
-
-    def vectors_of_sentences(self, row: int) -> np.ndarray:
-        """(n, d) float16: one for each sentence of the passage at `row`, in order."""
-        return self.sentence_vectors[self._first_sentence[row] : self._first_sentence[row + 1]]
-
-    def sentence_cosines(self, vector: np.ndarray, row: int) -> np.ndarray:
-        """(n,) float64: the cosine of each sentence of the passage at `row` with `vector`, in order."""
-        cosines: np.ndarray = self.vectors_of_sentences(row).astype(np.float64) @ vector.astype(np.float64)
-        return np.round(cosines, _DECIMALS)
+    def rows_of(self, documents: Iterable[str]) -> Within:
+        """The rows of the passages of these documents, to search them alone."""
+        return sorted((self.rows[id] for id in documents if self.rows.get(id)), key=lambda rows: rows.start)
 
     # Documents
 
@@ -609,7 +559,7 @@ def _passage_vectors(
     vectors = np.empty((len(keys), encoder.dimension), dtype=np.float32)
     for row, key in enumerate(keys):
         if known and key in kept:
-            vectors[row] = known.vectors.reconstruct(kept[key])
+            vectors[row] = known.engine.vectors(np.array([kept[key]]))[0]
         else:
             blended = made[texts[row]] + (heading_weight * made[headings[row]] if headings[row] else 0)
             vectors[row] = blended / np.linalg.norm(blended)
@@ -628,7 +578,9 @@ def _sentence_vectors(
     blocks = [[documents[p.document].text[start:end] for start, end in p.sentences] for p in passages]
     made = _embed((text for key, block in zip(keys, blocks, strict=True) if key not in kept for text in block), encoder)
     rows = [
-        known.vectors_of_sentences(kept[key]) if known and key in kept else np.stack([made[text] for text in block])
+        known.engine.sentences(np.array([kept[key]]))[0]
+        if known and key in kept
+        else np.stack([made[text] for text in block])
         for key, block in zip(keys, blocks, strict=True)
     ]
     return np.concatenate(rows).astype(np.float16)
@@ -640,28 +592,23 @@ def _embed(texts: Iterable[str], encoder: Encoder) -> dict[str, np.ndarray]:
     return dict(zip(distinct, encoder.encode_passages(distinct, progress=sys.stderr.isatty()), strict=True))
 
 
-def _background(vectors: Any, sentence_vectors: np.ndarray, encoder: Encoder) -> tuple[float, float]:
+def _background(block: Block, encoder: Encoder) -> tuple[float, float]:
     questions = np.stack([encoder.encode_query(question) for question in common_questions()])
-    passages, _ = vectors.search(questions, 1)
-    best = np.full(len(questions), -1.0)
-    for first in range(0, len(sentence_vectors), _BLOCK):
-        block = sentence_vectors[first : first + _BLOCK].astype(np.float32)
-        best = np.maximum(best, (block @ questions.T).max(axis=0))
-    return round(float(passages.mean()), _DECIMALS), round(float(best.mean()), _DECIMALS)
-
-
-def _best(scores: np.ndarray, k: int) -> np.ndarray:
-    """Rows of the `k` highest scores over 0, best first, equal ones by row."""
-    above = np.flatnonzero(scores > 0)
-    if len(above) > k:
-        least = np.partition(scores[above], len(above) - k)[len(above) - k]
-        above = above[scores[above] >= least]
-    return above[np.argsort(-scores[above], kind="stable")][:k]
+    best = []
+    for vectors in (block.vectors, block.sentences):
+        highest = np.full(len(questions), -1.0)
+        for first in range(0, len(vectors), _BLOCK):
+            cosines = vectors[first : first + _BLOCK].astype(np.float32) @ questions.T
+            highest = np.maximum(highest, cosines.max(axis=0))
+        best.append(round(float(highest.mean()), DECIMALS))
+    return best[0], best[1]
 
 
 def _ranks(rows: np.ndarray, ranking: np.ndarray) -> np.ndarray:
     """The place of each of `rows`, ascending, in a ranking, from 1; 0 for one that is not in it."""
     ranks = np.zeros(len(rows), dtype=np.int64)
+    if not len(rows):
+        return ranks
     at = np.minimum(np.searchsorted(rows, ranking), len(rows) - 1)
     here = rows[at] == ranking
     ranks[at[here]] = np.flatnonzero(here) + 1

@@ -6,10 +6,11 @@ import json
 import logging
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,19 +71,85 @@ def terms(text: str) -> list[str]:
     return [stem(word) for word in content_words(text)]
 
 
-_ARRAYS = ("data.csc.index.npy", "indices.csc.index.npy", "indptr.csc.index.npy")
-_VOCABULARY, _PARAMETERS = "vocab.index.json", "params.index.json"
-
 PAIR_WEIGHT = 0.5
 """How much two neighbouring words count, when a passage has them as neighbours too, beside the words themselves."""
 
 
-class Lexical:
+def pairs(words: Sequence[str]) -> list[str]:
+    """Each two neighbours as one term, with a space between, repeats kept."""
+    return [f"{first} {second}" for first, second in pairwise(words)]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to look for: terms, each with its weight. A term is a word or, with a space in it, a pair of neighbours."""
+
+    weights: Mapping[str, float]
+
+    @classmethod
+    def of(cls, words: Sequence[str], more: Sequence[str] = (), share: float = 0.0) -> Wanted:
+        """The words of a question in order, with their pairs; repeats count once. `more`: other words for the same,
+        which count `share` of its own; those that are its own already are left out."""
+        others = [word for word in more if word not in words]
+        weights = dict.fromkeys(pairs(others), share * PAIR_WEIGHT) | dict.fromkeys(others, share)
+        return cls(weights | dict.fromkeys(pairs(words), PAIR_WEIGHT) | dict.fromkeys(words, 1.0))
+
+    def groups(self) -> list[tuple[float, list[str]]]:
+        """The terms of each weight, in their own order, the highest weight first: sums over them are the same every
+        time."""
+        ordered = sorted(self.weights.items(), key=lambda item: (-item[1], item[0]))
+        return [(weight, [term for term, _ in items]) for weight, items in groupby(ordered, lambda item: item[1])]
+
+
+class Words(ABC):
+    """In how many passages of an index each term is, and what follows from that."""
+
+    passages: int
+
+    @abstractmethod
+    def holders(self, terms: Sequence[str]) -> list[int]:
+        """In how many passages each of these terms is: words, and pairs as two words with a space between."""
+
+    def known(self, query: Sequence[str]) -> list[str]:
+        """The distinct terms of `query` that some passage holds, sorted."""
+        distinct = sorted(set(query))
+        return [term for term, count in zip(distinct, self.holders(distinct), strict=True) if count]
+
+    def holds(self, text: str) -> bool:
+        """Whether `text` has content words, and passages have each of them and each two that are neighbours."""
+        wanted = terms(text)
+        return bool(wanted) and all(self.holders([*wanted, *pairs(wanted)]))
+
+    def together(self, first: str, second: str) -> bool:
+        """Whether two content words are neighbours in some passage."""
+        return any(self.holders(pairs([*terms(first), *terms(second)])))
+
+    def idf(self, term: str) -> float:
+        """Inverse document frequency; a term in no passage has the highest, ``ln(1 + 2N + 1)``."""
+        return self.weights([term])[term]
+
+    def weights(self, query: Sequence[str]) -> dict[str, float]:
+        """The idf of each distinct term of `query`, in the terms' own order so that sums are the same every time."""
+        distinct = sorted(set(query))
+        counts = self.holders(distinct)
+        return {term: idf(count, self.passages) for term, count in zip(distinct, counts, strict=True)}
+
+
+def idf(holders: int, passages: int) -> float:
+    """``ln(1 + (N - df + 0.5) / (df + 0.5))``, of a term in `holders` of the `passages`."""
+    return float(np.log1p((passages - holders + 0.5) / (holders + 0.5)))
+
+
+_ARRAYS = ("data.csc.index.npy", "indices.csc.index.npy", "indptr.csc.index.npy")
+_VOCABULARY, _PARAMETERS = "vocab.index.json", "params.index.json"
+
+
+class Lexical(Words):
     """BM25 over the words of passages, and with a lower weight over their pairs of neighbouring words.
 
     Lucene's form: ``idf · tf / (tf + k1 · (1 - b + b · length / mean length))`` with
     ``idf = ln(1 + (N - df + 0.5) / (df + 0.5))``. Source: Kamphuis et al., "Which BM25 Do You Mean?", ECIR 2020.
-    Scores are 0 or more; 0 where no word is shared.
+    Scores are 0 or more; 0 where no word is shared. A length is a number of words, for a pair one of pairs.
     """
 
     def __init__(self, words: _Bm25, pairs: _Bm25) -> None:
@@ -94,8 +161,12 @@ class Lexical:
 
     @classmethod
     def build(cls, texts: Iterable[str], *, k1: float, b: float) -> Lexical:
-        passages = [terms(text) for text in texts]
-        return cls(_Bm25.build(passages, k1=k1, b=b), _Bm25.build([_pairs(p) for p in passages], k1=k1, b=b))
+        return cls.of_words([terms(text) for text in texts], k1=k1, b=b)
+
+    @classmethod
+    def of_words(cls, passages: Sequence[list[str]], *, k1: float, b: float) -> Lexical:
+        """passages: the `terms` of each, in order."""
+        return cls(_Bm25.build(passages, k1=k1, b=b), _Bm25.build([pairs(p) for p in passages], k1=k1, b=b))
 
     def save(self, folder: Path) -> None:
         self._words.save(folder / "words")
@@ -105,45 +176,59 @@ class Lexical:
     def load(cls, folder: Path) -> Lexical:
         return cls(_Bm25.load(folder / "words"), _Bm25.load(folder / "pairs"))
 
-    def known(self, query: Sequence[str]) -> list[str]:
-        """The distinct terms of `query` that some passage holds, sorted."""
-        return self._words.known(query)
+    def holders(self, terms: Sequence[str]) -> list[int]:
+        return [len(self._postings(term)[0]) for term in terms]
 
-    def holds(self, text: str) -> bool:
-        """Whether `text` has content words, and passages have each of them and each two that are neighbours."""
-        wanted = terms(text)
-        pairs = _pairs(wanted)
-        return bool(wanted) and all(
-            len(part.known(these)) == len(set(these)) for part, these in ((self._words, wanted), (self._pairs, pairs))
-        )
+    def best(self, wanted: Wanted, k: int, within: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The `k` passages with the highest scores over 0 and these scores, best first, equal ones by row; fewer if
+        there are not as many. within: of these rows alone, int64, ascending."""
+        if within is None:
+            scores = np.zeros(self.passages, dtype=np.float32)
+            for weight, group in wanted.groups():
+                own = np.zeros(self.passages, dtype=np.float32)
+                for term in group:
+                    passage, data = self._postings(term)
+                    own[passage] += data
+                scores += np.float32(weight) * own
+            rows = np.flatnonzero(scores > 0)
+            scores = scores[rows]
+        else:
+            scores = self.scores(wanted, within)
+            rows, scores = within[scores > 0], scores[scores > 0]
+        if len(rows) > k:
+            least = np.partition(scores, len(scores) - k)[len(scores) - k]
+            rows, scores = rows[scores >= least], scores[scores >= least]
+        order = np.argsort(-scores, kind="stable")[:k]
+        return rows[order], scores[order]
 
-    def together(self, first: str, second: str) -> bool:
-        """Whether two content words are neighbours in some passage."""
-        return bool(self._pairs.known(_pairs([*terms(first), *terms(second)])))
-
-    def idf(self, term: str) -> float:
-        """Inverse document frequency; a term in no passage has the highest, ``ln(1 + 2N + 1)``."""
-        return self._words.idf(term)
-
-    def weights(self, query: Sequence[str]) -> dict[str, float]:
-        """The idf of each distinct term of `query`, in the terms' own order so that sums are the same every time."""
-        return {term: self.idf(term) for term in sorted(set(query))}
-
-    def scores(self, query: Sequence[str]) -> np.ndarray:
-        """(passages,) float32: the score of each passage for `query`, its terms in order; repeats count once."""
-        scores: np.ndarray = self._words.scores(query) + np.float32(PAIR_WEIGHT) * self._pairs.scores(_pairs(query))
+    def scores(self, wanted: Wanted, rows: np.ndarray) -> np.ndarray:
+        """(rows,) float32: the scores of these passages."""
+        scores = np.zeros(len(rows), dtype=np.float32)
+        for weight, group in wanted.groups():
+            own = np.zeros(len(rows), dtype=np.float32)
+            for term in group:
+                own += self._at(term, rows)
+            scores += np.float32(weight) * own
         return scores
 
-    def parts(self, query: Sequence[str]) -> dict[str, np.ndarray]:
-        """What `scores` is the sum of: (passages,) float32 for each known term, and for each pair of neighbours as
-        two terms with a space between."""
-        words = {term: self._words.scores([term]) for term in self._words.known(query)}
-        pairs = self._pairs.known(_pairs(query))
-        return words | {pair: np.float32(PAIR_WEIGHT) * self._pairs.scores([pair]) for pair in pairs}
+    def parts(self, wanted: Wanted, row: int) -> dict[str, float]:
+        """What the score of a passage is the sum of: each of the terms that it holds."""
+        rows = np.array([row])
+        parts = {t: weight * float(self._at(t, rows)[0]) for weight, group in wanted.groups() for t in group}
+        return {term: part for term, part in parts.items() if part > 0}
 
+    def _at(self, term: str, rows: np.ndarray) -> np.ndarray:
+        """(rows,) float32: what a term adds, before its weight, to the scores of these passages."""
+        passage, data = self._postings(term)
+        if not len(passage):
+            return np.zeros(len(rows), dtype=np.float32)
+        at = np.minimum(np.searchsorted(passage, rows), len(passage) - 1)
+        found: np.ndarray = np.where(passage[at] == rows, data[at], np.float32(0))
+        return found
 
-def _pairs(passage: Sequence[str]) -> list[str]:
-    return [f"{first} {second}" for first, second in pairwise(passage)]
+    def _postings(self, term: str) -> tuple[np.ndarray, np.ndarray]:
+        """The passages that hold a term, ascending, and what it adds to the score of each."""
+        return (self._pairs if " " in term else self._words).postings(term)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +236,8 @@ class _Bm25:
     """An index over lists of terms: what bm25s computes, as sparse columns. Importing bm25s takes longer than
     answering a question, so only a build does.
 
-    rows: the place of each term. data, passage: its scores, and which passages have them: those of the term at `row`
-    from ``starts[row]`` to ``starts[row + 1]``, each passage once.
+    rows: the place of each term. data, passage: its scores, and which passages have them, ascending: those of the term
+    at `row` from ``starts[row]`` to ``starts[row + 1]``, each passage once.
     """
 
     rows: Mapping[str, int]
@@ -187,18 +272,7 @@ class _Bm25:
         )
         return cls(rows, data, passage, starts, int(parameters["num_docs"]))
 
-    def known(self, query: Sequence[str]) -> list[str]:
-        return sorted({term for term in query if term and term in self.rows})
-
-    def idf(self, term: str) -> float:
+    def postings(self, term: str) -> tuple[np.ndarray, np.ndarray]:
         row = self.rows.get(term) if term else None
-        df = 0 if row is None else int(self.starts[row + 1] - self.starts[row])
-        return float(np.log1p((self.passages - df + 0.5) / (df + 0.5)))
-
-    def scores(self, query: Sequence[str]) -> np.ndarray:
-        scores = np.zeros(self.passages, dtype=np.float32)
-        for term in self.known(query):
-            row = self.rows[term]
-            here = slice(self.starts[row], self.starts[row + 1])
-            scores[self.passage[here]] += self.data[here]
-        return scores
+        here = slice(0, 0) if row is None else slice(self.starts[row], self.starts[row + 1])
+        return self.passage[here], self.data[here]

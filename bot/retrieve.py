@@ -12,7 +12,7 @@ from bot.config import Config
 from bot.documents import Document
 from bot.embed import Encoder
 from bot.index import Candidates, Index
-from bot.lexical import terms
+from bot.lexical import Wanted, terms
 from bot.passages import Passage
 from bot.query import Query
 from bot.timings import Timings
@@ -20,6 +20,8 @@ from bot.timings import Timings
 CONTEXT_WEIGHT = 1.0
 CONTEXT_PLACES = 10
 EXPANSION_WEIGHT = 0.3
+MOST_RANKED = 20_000
+"""Passages of each list that are ranked where all are wanted: what a person may look through, and a page waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,35 +130,36 @@ def retrieve(
     query: Query, index: Index, encoder: Encoder, config: Config, k: int, timings: Timings, *, every: bool = False
 ) -> Hits:
     """The best `k` passages, or fewer if there are not as many candidates. Never refuses. With `every`, all passages
-    of the index with the same scores, and their ranks in the whole of both lists.
+    of the index with the same scores, and their ranks in the whole of both lists; in an index of more than
+    `MOST_RANKED` the best so many of each list.
 
     What a follow-up refers to is a bonus: ``(S(question) + w · min(S(context), limit)) / (1 + w)``, S being the fused
     score and `limit` that of the context's tenth best passage. Without the limit, what answered the question before
     would be found again. The hits carry the cosines and words of question and context as one text.
     """
     most = max(k, config.ranking.candidates)
-    listed, wanted = (len(index.passages), np.arange(len(index.passages))) if every else (most, None)
+    listed = max(most, min(len(index.passages), MOST_RANKED)) if every else most
     context = query.context if terms(query.text) else ""  # "why?" says nothing without it
     alone = _ask(
         query.text if context or not query.context else query.completed, query.expansion, index, encoder, timings
     )
     with timings.of("search"):
-        candidates = index.search(alone.vector, alone.words, listed, wanted)
+        candidates = index.search(alone.vector, alone.wanted, listed)
         scores = fuse(candidates, alone.known_terms, config)
     whole = alone
     if context:
         about = _ask(context, "", index, encoder, timings)
         whole = _ask(query.completed, query.expansion, index, encoder, timings)
         with timings.of("search"):
-            found = index.search(about.vector, about.words, most)
+            found = index.search(about.vector, about.wanted, most)
             best = np.sort(fuse(found, about.known_terms, config))
             limit = best[-min(CONTEXT_PLACES, len(best))]
             rows = np.union1d(candidates.rows, found.rows)
             own, other = (
-                fuse(index.score(part.vector, part.words, rows), part.known_terms, config) for part in (alone, about)
+                fuse(index.score(part.vector, part.wanted, rows), part.known_terms, config) for part in (alone, about)
             )
             scores = np.round((own + CONTEXT_WEIGHT * np.minimum(other, limit)) / (1 + CONTEXT_WEIGHT), 6)
-            candidates = index.search(whole.vector, whole.words, listed, rows)
+            candidates = index.search(whole.vector, whole.wanted, listed, rows)
     order = np.lexsort((candidates.rows, -scores))[: None if every else k]
     columns = (
         candidates.rows,
@@ -186,24 +189,22 @@ def retrieve(
     return Hits(query, alone.vector, alone.terms, hits, timings)
 
 
-def lexical_parts(query: Query, index: Index) -> dict[str, np.ndarray]:
-    """What `Hit.lexical` is the sum of: (passages,) float32 for each word and each pair of words, stemmed."""
-    own = terms(query.completed if query.context else query.text)
-    more = [term for term in terms(query.expansion) if term not in own]
-    parts = index.lexical.parts(own)
-    for part, scores in index.lexical.parts(more).items():
-        parts[part] = parts.get(part, np.float32(0)) + np.float32(EXPANSION_WEIGHT) * scores
-    return parts
+def wanted(query: Query) -> Wanted:
+    """The terms whose BM25 is `Hit.lexical`."""
+    return _wanted(query.completed if query.context else query.text, query.expansion)
+
+
+def _wanted(text: str, expansion: str) -> Wanted:
+    return Wanted.of(terms(text), terms(expansion), EXPANSION_WEIGHT)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A text to search for. words: the BM25 score of every passage. known_terms: how many of its distinct terms the
-    index has."""
+    """A text to search for. known_terms: how many of its distinct terms the index has."""
 
     vector: np.ndarray
     terms: tuple[str, ...]
-    words: np.ndarray
+    wanted: Wanted
     known_terms: int
 
 
@@ -216,10 +217,8 @@ def _ask(text: str, expansion: str, index: Index, encoder: Encoder, timings: Tim
             vector = vector + EXPANSION_WEIGHT * encoder.encode_query(expansion)
             vector = (vector / np.linalg.norm(vector)).astype(np.float32)
     with timings.of("search"):
-        words = index.lexical.scores(own)
-        if more := [term for term in terms(expansion) if term not in own]:
-            words = words + np.float32(EXPANSION_WEIGHT) * index.lexical.scores(more)
-    return _Asked(vector, own, words, len(index.lexical.known(own)))
+        known = len(index.words.known(own))
+    return _Asked(vector, own, _wanted(text, expansion), known)
 
 
 def fuse(candidates: Candidates, known_terms: int, config: Config) -> np.ndarray:

@@ -358,7 +358,7 @@ def test_two_runs_are_the_same_bytes_and_the_second_embeds_no_passage(
 
 def test_a_changed_corpus_is_indexed_anew_and_a_damaged_cache_is_mended(folder: Path, tmp_path: Path) -> None:
     first = evaluate(folder, CONFIG, cache=tmp_path / "c")
-    for file in (tmp_path / "c").rglob("vectors.faiss"):
+    for file in (tmp_path / "c").rglob("vectors.npy"):
         file.write_bytes(b"x")
     assert evaluate(folder, CONFIG, cache=tmp_path / "c").rankings == first.rankings
     with (folder / "corpus.jsonl").open("a") as file:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bot.errors import ConfigError
 from bot.glossary import MOST_FORMS, MOST_PHRASES, SHIPPED, Entry, Expansion, Glossary
-from bot.lexical import Lexical, terms
+from bot.lexical import Lexical, Wanted, terms
 
 LEAFLETS = {
     "crps": "Complex regional pain syndrome follows an injury or operation on a limb. The skin may change colour.",
@@ -214,7 +215,7 @@ def test_lay_questions_share_words_with_what_answers_them_once_expanded(glossary
 
     def shared(question: str, leaflet: str, *more: str) -> bool:
         words = {term for text in (question, *more) for term in terms(text)}
-        return bool(lexical.scores(sorted(words))[names.index(leaflet)])
+        return bool(lexical.scores(Wanted.of(sorted(words)), np.array([names.index(leaflet)]))[0])
 
     before = sum(shared(question, meant) for question, meant in LAY.items())
     now = sum(shared(question, meant, *after(glossary, question, known)) for question, meant in LAY.items())

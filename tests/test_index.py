@@ -29,7 +29,7 @@ from bot.errors import (
     IndexUnusable,
 )
 from bot.index import Index
-from bot.lexical import terms
+from bot.lexical import Wanted, terms
 from bot.passages import cut
 
 CONFIG = Config(passages=PassageSize(max_tokens=32), staff=Staff(generations=2))
@@ -63,12 +63,12 @@ def test_survives_the_disk(tmp_path: Path, corpus: Path) -> None:
     assert loaded.passages == built.passages
     assert loaded.keys == built.keys
     assert loaded.background == built.background
-    np.testing.assert_array_equal(loaded.sentence_vectors, built.sentence_vectors)
+    rows = np.arange(len(built.passages))
+    for part in (0, 1):
+        np.testing.assert_array_equal(loaded.engine.sentences(rows)[part], built.engine.sentences(rows)[part])
     assert loaded.sources == built.sources
     assert loaded.files == built.files
-    np.testing.assert_array_equal(
-        loaded.vectors.reconstruct_n(0, len(loaded.passages)), built.vectors.reconstruct_n(0, len(built.passages))
-    )
+    np.testing.assert_array_equal(loaded.engine.vectors(rows), built.engine.vectors(rows))
     assert loaded.corpus is not None
     assert loaded.corpus.resolve() == corpus.resolve()
 
@@ -159,14 +159,14 @@ def test_search_finds_what_numpy_finds(texts: list[str], k: int) -> None:
     encoder = WordEncoder()
     index = index_of(texts, encoder)
     vector = encoder.encode_query("pain and ketamine")
-    asked = terms("pain and ketamine")
-    vectors = index.vectors.reconstruct_n(0, len(texts)).astype(np.float64)
-    cosines = np.round(vectors @ vector.astype(np.float64), 6)
-    words = index.lexical.scores(asked)
+    asked = Wanted.of(terms("pain and ketamine"))
+    every = np.arange(len(texts))
+    cosines = np.round(index.engine.vectors(every).astype(np.float64) @ vector.astype(np.float64), 6)
+    words = index.engine.score(vector, asked, every).lexical
     nearest = sorted(range(len(texts)), key=lambda row: (-cosines[row], row))[:k]
     matching = [row for row in sorted(range(len(texts)), key=lambda row: (-words[row], row)) if words[row] > 0][:k]
 
-    found = index.search(vector, words, k)
+    found = index.search(vector, asked, k)
     assert found.rows.tolist() == sorted({*nearest, *matching})
     np.testing.assert_allclose(found.dense, cosines[found.rows])
     best = [encoder.encode_passages([texts[row]]) @ vector for row in found.rows]  # each text is one sentence
@@ -194,7 +194,7 @@ def test_sentence_vectors_are_those_of_the_sentences(corpus: Path) -> None:
     for row, passage in enumerate(index.passages):
         text = index.documents[passage.document].text
         alone = encoder.encode_passages([text[start:end] for start, end in passage.sentences])
-        np.testing.assert_allclose(index.sentence_cosines(question, row), alone @ question, atol=2e-3)
+        np.testing.assert_allclose(index.engine.sentence_cosines(question, row), alone @ question, atol=2e-3)
 
 
 # Damage
