@@ -50,6 +50,7 @@ ONLY_IN = {
     "watchfiles": {"watch"},
     "sqlalchemy": {"accounts", "database", "store"},
     "argon2": {"accounts"},
+    "zxcvbn": {"accounts"},
     "jinja2": {"ui"},
     "mcp": {"ui"},
     "mcp_types": {"ui"},
