@@ -85,8 +85,22 @@ def preview(draft: Draft, index: Index, encoder: Encoder, config: Config, report
     }
     report(0.8, "Looking for passages that say almost the same")
     told["near_duplicates"] = list(islice(_near_duplicates(index, after, fresh), MOST_GROUPS))
-    draft.remember(told)
+    draft.remember("preview", told)
     return told
+
+
+@contextmanager
+def drafted(
+    draft: Draft, index: Index, encoder: Encoder, config: Config, report: Report
+) -> Iterator[tuple[str, Index]]:
+    """The draft's revision, and the index that publishing it would put in the place of `index`: in memory, and only
+    while it is looked at. Raises CorpusError, UsageError for a draft that cannot be published."""
+    report(0.02, "Reading the files")
+    revision = draft.revision()
+    with draft.staged({source.path: source for source in index.sources}) as stage:
+        corpus = read_corpus(stage, config.corpus, index.documents, index.files)
+        _check(draft.changes(), corpus)
+        yield revision, Index.build(corpus, stage, _Reporting(encoder, report), config, index)
 
 
 def _about(document: Document, passages: int, own: set[str]) -> dict[str, Any]:
