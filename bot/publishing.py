@@ -37,6 +37,8 @@ Report = Callable[[float, str], None]
 
 MOST_ROWS = 200
 """Sentences of one document's differences that are shown."""
+BEGINNING = 5000
+"""Characters of a new document that are shown."""
 MOST_GROUPS = 20
 LONGEST = 600
 """Characters of one of these sentences, and of a passage."""
@@ -71,7 +73,7 @@ def preview(draft: Draft, index: Index, encoder: Encoder, config: Config, report
     told: dict[str, Any] = {
         "revision": revision,
         "generation": index.generation,
-        "added": [_about(after[id], len(fresh[id]), own) for id in added],
+        "added": [{**_about(after[id], len(fresh[id]), own), **_beginning(after[id])} for id in added],
         "changed": [
             {**_about(after[id], len(fresh[id]), own), "differences": _differences(before[id], after[id])}
             for id in changed
@@ -107,6 +109,11 @@ def _about(document: Document, passages: int, own: set[str]) -> dict[str, Any]:
     """`own`: paths of the draft; what else changed, was changed in the folder by somebody else."""
     beside = document.source in own or any(name in own for name in sidecar_names(document.source))
     return {"document": document.id, "title": document.title, "passages": passages, "own": beside}
+
+
+def _beginning(document: Document) -> dict[str, Any]:
+    """Of a new document, what was read of its file."""
+    return {"text": document.text[:BEGINNING], "more": len(document.text) > BEGINNING}
 
 
 def _refused(changes: Sequence[Change], corpus: Corpus) -> list[dict[str, str]]:

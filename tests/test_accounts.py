@@ -121,6 +121,17 @@ def test_a_password_may_be_typed_on_any_keyboard(known: Accounts) -> None:
     assert known.log_in("vic", "Zoe\u0308 nai\u0308ve cafe\u0301 1", HERE)
 
 
+def test_no_character_of_a_long_password_is_left_out(known: Accounts) -> None:
+    long = f"{PASSWORD} {OTHER} " * 18
+    assert 800 < len(long) <= LONGEST
+    known.set_password("vic", long)
+    for near in (long[:-1], long[:72], long.lower().replace("e", "E", 1)):
+        with pytest.raises(LoginFailed):
+            known.log_in("vic", near, THERE)
+        known.unlock("vic")
+    assert known.log_in("vic", long, HERE)
+
+
 def test_which_was_wrong_is_not_told(known: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
     verify = known._is_right

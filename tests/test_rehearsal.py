@@ -77,9 +77,9 @@ def test_every_question_is_asked_of_both(both: tuple[Bot, Bot], tmp_path: Path) 
     assert "there is no document 'driving.txt'" in found[1].unfit
     assert told[0] == (0.0, "Asking test question 1 of 5")
     assert figures(found) == [
-        Figure("answered with quotes", 3, 3, 5),
-        Figure("without a quote", 2, 2, 5),
-        Figure("met rightly", 3, 2, 3),
+        Figure("Answered with quotes", 3, 3, 5),
+        Figure("Without a quote", 2, 2, 5),
+        Figure("Met rightly", 3, 2, 3),
     ]
     made = json.loads(json.dumps(to_dict(found)))
     assert [one["id"] for one in made["changed"]] == ["q2", "q1", "q4"]  # what is refused now comes first

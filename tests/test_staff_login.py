@@ -262,6 +262,16 @@ def test_the_cookie_is_for_this_desk_alone(desk: Desk) -> None:
         assert cookie(safe.post(LOGIN, data=form))["secure"]
 
 
+def test_a_token_counts_in_the_cookie_alone(desk: Desk) -> None:
+    kept = visiting(desk).cookies[COOKIE]
+    client = visiting(desk, None)
+    assert client.get(f"/staff?{COOKIE}={kept}").status_code == 303
+    assert client.get("/staff", headers={"Authorization": f"Bearer {kept}"}).status_code == 303
+    client.cookies.set(COOKIE, kept, path="/staff")
+    assert client.get("/staff").status_code == 200
+    assert kept not in client.get("/staff").text
+
+
 def test_behind_a_trusted_proxy_its_word_counts(tmp_path: Path, corpus: Path) -> None:
     with a_desk(tmp_path, corpus, web=Web(proxies=1)) as desk:
         client = visiting(desk, None)

@@ -88,6 +88,7 @@ def test_from_an_upload_to_an_answer_and_back(desk: Desk, browser: TestClient) -
     seen = text(browser.get(f"{HOME}/draft"))
     assert "sheets/Café sheet.TXT" in seen
     assert "1 added, 0 changed, 0 removed, 3 unchanged" in seen
+    assert "Its text, as it was read Coffee is fine after it." in seen
     assert corpus_of(desk) == before
     assert "Coffee" not in {d.text for d in desk.bot.documents()}
 
@@ -97,7 +98,10 @@ def test_from_an_upload_to_an_answer_and_back(desk: Desk, browser: TestClient) -
     assert desk.bot.index.generation == "000002"
     assert desk.bot.ask("coffee").quotes[0].text.startswith("Coffee is fine")
     assert "The draft is empty" in text(browser.get(f"{HOME}/draft"))
+    done = browser.get(f"/staff/jobs/{job.id}")
+    assert done.headers["location"] == f"{HOME}/history"
     history = text(browser.get(f"{HOME}/history"))
+    assert "Published. Answers come from generation 000002 now." in history
     assert "published 000002 , from 000001" in history or "published 000002, from 000001" in history
     assert "Erin" in history
 
@@ -159,11 +163,11 @@ def test_the_draft_says_which_answers_to_test_questions_would_change(tmp_path: P
         page = browser.get(f"{HOME}/draft")
         seen = text(page)
         assert "The answers to 1 of 2 test questions would change. Another first quote: 1." in seen
-        assert "answered with quotes of 2 2 2" in seen
-        assert "met rightly of 1 1 1" in seen
-        assert "Of 1 the sentence that answers it stands in the documents no longer" in seen
+        assert "Answered with quotes of 2 2 2" in seen
+        assert "Met rightly of 1 1 1" in seen
+        assert "For 1 of them the sentence that answers it is no longer in the documents" in seen
         now, draft = seen.index("Drink water. Take one tablet."), seen.rindex("Drink water. Take two tablets.")
-        assert seen.index("Another first quote", seen.index("met rightly")) < now < draft
+        assert seen.index("Another first quote", seen.index("Met rightly")) < now < draft
         assert HOSTILE not in page.text
         assert desk.bot.index.generation == "000001"  # nothing was published
         assert not list((desk.index / "draft").glob("stage*"))

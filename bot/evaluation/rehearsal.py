@@ -38,12 +38,14 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """A question of the test set `set`. unfit: why it does not fit the new documents, empty if it does."""
+    """A question of the test set `set`. answerable: whether the set says that it is answered. unfit: why it does not
+    fit the new documents, empty if it does."""
 
     set: str
     id: str
     question: str
     history: tuple[str, ...]
+    answerable: bool
     before: Given
     now: Given
     unfit: str = ""
@@ -80,7 +82,10 @@ def rehearse(sets: Mapping[str, Dataset], before: Bot, now: Bot, report: Report)
         for bot in (before, now):
             resolved, unfit = _resolved(dataset, question, bot.index.documents)
             givens.append(_given(bot, question, resolved))
-        found.append(Rehearsed(name, question.id, question.text, question.history, givens[0], givens[1], unfit))
+        answerable = question.id in dataset.gold
+        found.append(
+            Rehearsed(name, question.id, question.text, question.history, answerable, givens[0], givens[1], unfit)
+        )
     return found
 
 
@@ -92,9 +97,9 @@ def figures(found: Sequence[Rehearsed]) -> list[Figure]:
         return Figure(name, sum(holds(one.before) for one in of), sum(holds(one.now) for one in of), len(of))
 
     return [
-        count("answered with quotes", found, lambda given: bool(given.document)),
-        count("without a quote", found, lambda given: not given.document),
-        count("met rightly", judged, lambda given: bool(given.right)),
+        count("Answered with quotes", found, lambda given: bool(given.document)),
+        count("Without a quote", found, lambda given: not given.document),
+        count("Met rightly", judged, lambda given: bool(given.right)),
     ]
 
 

@@ -130,7 +130,7 @@ def begin(desk: Desk) -> Job:
             made = survey(index, report)
             surveys.save(desk.index, made)
             if index is desk.bot.index:  # or they were published anew meanwhile
-                report(1.0, f"{len(made.findings)} pairs")
+                report(1.0, f"Compared: {len(made.findings)} pairs to look at.")
                 return HOME
 
     return desk.jobs.running(KIND) or desk.jobs.start(KIND, "Comparing the documents with each other", work)

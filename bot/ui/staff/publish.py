@@ -140,7 +140,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.post("/draft/publish")
     def publish(request: Request, user: Editor, revision: Annotated[str, Form()]) -> Response:
         def work(report: Report) -> str:
-            publishing.publish(
+            made = publishing.publish(
                 draft,
                 desk.bot.encoder,
                 desk.config,
@@ -150,6 +150,7 @@ def router(desk: Desk) -> APIRouter:
                 served=desk.bot.refresh,
             )
             compare_again()
+            report(1.0, f"Published. Answers come from generation {made.generation} now.")
             return HISTORY
 
         if draft.revision() != revision:
@@ -282,6 +283,7 @@ def router(desk: Desk) -> APIRouter:
                 served=desk.bot.refresh,
             )
             compare_again()
+            report(1.0, f"Answers come from generation {generation} again.")
             return HISTORY
 
         job = desk.jobs.start(KIND, f"Going back to generation {generation}", work)

@@ -226,7 +226,7 @@ def router(desk: Desk) -> APIRouter:
             figures = made.to_dict()
             run = history.keep(kept, name, Run("", history.now(), user.name, generation, figures, outcomes))
             right = sum(one.verdict == "right" for one in run.outcomes)
-            report(1.0, f"{right} of {len(run.outcomes)} questions are met rightly")
+            report(1.0, f"{right} of {len(run.outcomes)} questions were met rightly.")
             return _address(name)
 
         job = desk.jobs.start("evaluation", f"Running the test set {title_of(test_set)}", work)
