@@ -1,6 +1,10 @@
 """Who may use the desk: accounts, logins and their sessions, in the store's database.
 
-A password is kept as its Argon2id hash, a session's token as its SHA-256: whoever reads the database can use neither.
+A password is kept as its Argon2id hash, the token of a session or of a device as its SHA-256: whoever reads the
+database can use none of them.
+
+Guesses are limited so that a stranger cannot keep a person out (OWASP, "Slow Down Online Guessing Attacks with Device
+Cookies"): a device that an account was logged in from before has a count of its own, and is held by no other.
 """
 
 from __future__ import annotations
@@ -9,31 +13,40 @@ import hashlib
 import hmac
 import re
 import secrets
-import sqlite3
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import Connection, Engine, case, delete, func, or_, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from zxcvbn import zxcvbn
 
 from bot.config import Keeping, Staff
-from bot.database import accounts, attempts, connect, insert, sessions, upgrade, writing
-from bot.errors import LoginFailed, LoginLocked, StoreUnavailable, UsageError
+from bot.database import Database, accounts, attempts, devices, insert, sessions
+from bot.errors import LoginFailed, LoginLocked, UsageError
 
 Role = Literal["editor", "viewer"]
 ROLES: tuple[Role, ...] = get_args(Role)
 SHORTEST, LONGEST = 12, 1000
 """Characters of a password."""
+LEAST_SCORE = 3
+"""Of zxcvbn's 0 to 4."""
+LOOKED_AT = 72
+"""Characters of it that are compared with what is common: the work grows with their square."""
 LOCKED_FOR = 15 * 60
-"""Seconds after the latest wrong password until the count begins anew."""
+"""Seconds after the latest wrong password until the count begins anew; for a name, whoever tries it:"""
+NAME_LOCKED_FOR = 60 * 60
+SEVERAL = 5
+"""So many times the attempts at one name from one address are those from that address, and those at that name."""
+KNOWN_FOR = 180 * 24 * 3600
+"""Seconds that a device is known after the latest login from it."""
+MOST_DEVICES = 20
+"""Devices of an account, those of the latest logins."""
 AT_MOST = 7 * 24 * 3600
 """Seconds that a session lasts, however much it is used."""
 NOTED_EVERY = 60
@@ -41,6 +54,7 @@ NOTED_EVERY = 60
 HASHED_AT_ONCE = 2
 """Each takes 64 MiB and a processor."""
 
+_ESTIMATING = threading.Lock()  # zxcvbn keeps what it was told of the user in a global
 _NAME = re.compile(r"[^\W_](?:[\w .@'’-]{0,62}[\w.])?")
 
 
@@ -55,7 +69,8 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """used: when it was last used, as far as a session is still kept. locked: by too many wrong passwords."""
+    """used: when it was last used, as far as a session is still kept. locked: for devices that it was never used on, by
+    too many wrong passwords."""
 
     user: User
     created: datetime
@@ -72,6 +87,17 @@ class Session:
     csrf: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Of wrong passwords. subject: what they are counted for. most: so many, then none is looked at for `seconds` after
+    the latest. name: SHA-256 of the one name that they were tried for, if it is one."""
+
+    subject: str
+    most: int
+    seconds: int
+    name: str | None = None
+
+
 class Accounts:
     """Safe to call from several threads; several processes may use the same database. Everything here raises
     StoreUnavailable where the database cannot be used."""
@@ -79,17 +105,15 @@ class Accounts:
     def __init__(self, keeping: Keeping, staff: Staff, hasher: PasswordHasher | None = None) -> None:
         """Raises ConfigError for a URL that cannot be meant; the database is opened when it is first needed. The
         costs of the default `hasher` are those of RFC 9106 for where memory is short."""
-        self._engine = connect(keeping.url) if keeping.url else None
+        self._database = Database(keeping.url, "the database of the accounts", terse=True)
         self._idle = staff.session_hours * 3600
         self._attempts = staff.attempts
-        self._ready = False
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHED_AT_ONCE)
         self._nobody = self._hash(secrets.token_urlsafe(16))
 
     def close(self) -> None:
-        if self._engine is not None:
-            self._engine.dispose()
+        self._database.close()
 
     # Accounts
 
@@ -101,30 +125,30 @@ class Accounts:
         values = {"name": _key(shown), "shown": shown, "role": role, "created": _now()}
         values["password"] = self._checked_hash(shown, password)
         taken = UsageError(f"there is an account {shown} already", remedy="Choose another name.")
-        with self._writing() as connection:
-            new = insert(self._database, accounts).values(values).on_conflict_do_nothing()
+        with self._database.writing() as connection:
+            new = insert(self._database.engine, accounts).values(values).on_conflict_do_nothing()
             if connection.scalar(new.returning(accounts.c.name)) is None:
                 raise taken
         return User(shown, role)
 
     def remove(self, name: str) -> None:
         """Ends its sessions too. Raises UsageError if there is no such account."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             if connection.execute(delete(accounts).where(accounts.c.name == _key(name))).rowcount < 1:
                 raise _unknown(name)
-            connection.execute(delete(attempts).where(attempts.c.subject == _subject("name", _key(name))))
+            connection.execute(delete(attempts).where(attempts.c.name == _subject("name", _key(name))))
 
     def everyone(self) -> list[Account]:
         """Every account, by name."""
         used = select(sessions.c.account, func.max(sessions.c.used).label("used")).group_by(sessions.c.account)
         latest = used.subquery()
         query = select(accounts, latest.c.used).outerjoin(latest, latest.c.account == accounts.c.name)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(query.order_by(accounts.c.name)).all()
             locked = set(
                 connection.scalars(
                     select(attempts.c.subject).where(
-                        attempts.c.failures >= self._attempts, attempts.c.at > _now() - LOCKED_FOR
+                        attempts.c.failures >= SEVERAL * self._attempts, attempts.c.until > _now()
                     )
                 )
             )
@@ -139,33 +163,51 @@ class Accounts:
         ]
 
     def set_password(self, name: str, password: str) -> None:
-        """Ends all its sessions. Raises UsageError for an unknown account or a poor password."""
-        with self._reading() as connection:
+        """Ends all its sessions, forgets its devices. Raises UsageError for an unknown account or a poor password."""
+        with self._database.reading() as connection:
             shown = connection.scalar(select(accounts.c.shown).where(accounts.c.name == _key(name)))
         if shown is None:
             raise _unknown(name)
         self._replace_password(_key(name), self._checked_hash(shown, password))
 
-    def change_password(self, user: User, old: str, new: str, client: str) -> str:
-        """The token of a new session; all others of `user` end, the present one too. Wrong old passwords count as at
-        the login. Raises LoginFailed, or UsageError for a poor password."""
-        self._verify(user.name, old, client)
+    def change_password(self, user: User, old: str, new: str, client: str, device: str = "") -> str:
+        """The token of a new session; all others of `user` end, the present one too, and its devices are forgotten.
+        Wrong old passwords count as at the login. Raises LoginFailed, or UsageError for a poor password."""
+        self._verify(user.name, old, client, device)
         self._replace_password(_key(user.name), self._checked_hash(user.name, new))
         return self._begin(_key(user.name))
 
     def unlock(self, name: str) -> None:
         """Raises UsageError if there is no such account."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             if connection.scalar(select(accounts.c.name).where(accounts.c.name == _key(name))) is None:
                 raise _unknown(name)
-            connection.execute(delete(attempts).where(attempts.c.subject == _subject("name", _key(name))))
+            connection.execute(delete(attempts).where(attempts.c.name == _subject("name", _key(name))))
 
     # Sessions
 
-    def log_in(self, name: str, password: str, client: str) -> str:
-        """The token of a new session. `client`: the address that asks. Raises LoginFailed, which does not tell whether
-        there is such an account, or LoginLocked."""
-        return self._begin(self._verify(name, password, client))
+    def log_in(self, name: str, password: str, client: str, device: str = "") -> str:
+        """The token of a new session. `client`: the address that asks. `device`: the token that it was given by
+        `know_device`. Raises LoginFailed, which does not tell whether there is such an account, or LoginLocked."""
+        return self._begin(self._verify(name, password, client, device))
+
+    def know_device(self, user: User, device: str = "") -> str:
+        """A new token for the device that `user` has just logged in from, in place of the one that it has: also for
+        the others who use it."""
+        token, key, now = secrets.token_urlsafe(32), _key(user.name), _now()
+        new = insert(self._database.engine, devices).values(digest=_digest(token), account=key, used=now)
+        newest = select(devices.c.used).where(devices.c.account == key).order_by(devices.c.used.desc())
+        with self._database.writing() as connection:
+            connection.execute(delete(devices).where(devices.c.used <= now - KNOWN_FOR))
+            connection.execute(update(devices).where(devices.c.digest == _digest(device)).values(digest=_digest(token)))
+            try:
+                connection.execute(new.on_conflict_do_update(index_elements=["digest", "account"], set_={"used": now}))
+            except IntegrityError:  # the account was removed in this very moment
+                raise _failed() from None
+            oldest = connection.scalar(newest.offset(MOST_DEVICES - 1).limit(1))
+            if oldest is not None:
+                connection.execute(delete(devices).where(devices.c.account == key, devices.c.used < oldest))
+        return token
 
     def session(self, token: str) -> Session | None:
         """The session of this token, and notes that it was used; None once it has ended."""
@@ -175,73 +217,92 @@ class Accounts:
             .join(accounts, accounts.c.name == sessions.c.account)
             .where(sessions.c.digest == digest, sessions.c.used > now - self._idle, sessions.c.began > now - AT_MOST)
         )
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(query).one_or_none()
         if found is None:
             return None
         if found.used <= now - NOTED_EVERY:
-            with self._writing() as connection:
+            with self._database.writing() as connection:
                 connection.execute(update(sessions).where(sessions.c.digest == digest).values(used=now))
         return Session(digest, User(found.shown, found.role), _csrf(token))
 
     def log_out(self, session: Session) -> None:
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(delete(sessions).where(sessions.c.digest == session.id))
 
     def _begin(self, account: str) -> str:
         token, now = secrets.token_urlsafe(32), _now()
         over = or_(sessions.c.used <= now - self._idle, sessions.c.began <= now - AT_MOST)
-        try:
-            with self._writing() as connection:
-                connection.execute(delete(sessions).where(over))
-                connection.execute(
-                    sessions.insert().values(digest=_digest(token), account=account, began=now, used=now)
-                )
-        except IntegrityError:  # it was removed in this very moment
-            raise _failed() from None
+        values = {"digest": _digest(token), "account": account, "began": now, "used": now}
+        with self._database.writing() as connection:
+            connection.execute(delete(sessions).where(over))
+            try:
+                connection.execute(sessions.insert().values(values))
+            except IntegrityError:  # it was removed in this very moment
+                raise _failed() from None
         return token
 
-    def _verify(self, name: str, password: str, client: str) -> str:
+    def _verify(self, name: str, password: str, client: str, device: str) -> str:
         """The key of the account. An attempt is counted before its password is looked at, so that many at once are no
         more than one after the other; an unknown name takes as long as a known one."""
         key = _key(name)
-        by_name, by_client = _subject("name", key), _subject("client", client)
-        self._count(by_name, by_client)
-        with self._reading() as connection:
+        own, shared = self._counts(key, client, device)
+        self._count(*own, *shared)
+        with self._database.reading() as connection:
             known = connection.scalar(select(accounts.c.password).where(accounts.c.name == key))
         right = self._is_right(known or self._nobody, password)
         if known is None or not right:
             raise _failed()
-        with self._writing() as connection:
-            connection.execute(delete(attempts).where(attempts.c.subject == by_name))
+        with self._database.writing() as connection:
+            connection.execute(delete(attempts).where(attempts.c.subject.in_([count.subject for count in own])))
             # What this client got wrong before stays counted, or an account of one's own would do away with it.
             connection.execute(
-                update(attempts).where(attempts.c.subject == by_client).values(failures=attempts.c.failures - 1)
+                update(attempts)
+                .where(attempts.c.subject.in_([count.subject for count in shared]))
+                .values(failures=attempts.c.failures - 1)
             )
         if self._hasher.check_needs_rehash(known):
             values = {"password": self._hash(password)}
-            with self._writing() as connection:
+            with self._database.writing() as connection:
                 same = (accounts.c.name == key) & (accounts.c.password == known)
                 connection.execute(update(accounts).where(same).values(values))
         return key
 
-    def _count(self, *subjects: str) -> None:
+    def _counts(self, key: str, client: str, device: str) -> tuple[list[_Count], list[_Count]]:
+        """Where an attempt counts: those that the right password ends, and those that it leaves."""
+        name, most = _subject("name", key), self._attempts
+        digest = _digest(device)
+        with self._database.reading() as connection:
+            known = connection.scalar(
+                select(devices.c.digest).where(
+                    devices.c.digest == digest, devices.c.account == key, devices.c.used > _now() - KNOWN_FOR
+                )
+            )
+        if known is not None:
+            return [_Count(_subject("device", f"{digest} {key}"), most, LOCKED_FOR, name)], []
+        pair = _Count(_subject("pair", f"{client} {key}"), most, LOCKED_FOR, name)
+        anyone = _Count(name, SEVERAL * most, NAME_LOCKED_FOR, name)
+        return [pair, anyone], [_Count(_subject("client", client), SEVERAL * most, LOCKED_FOR)]
+
+    def _count(self, *counts: _Count) -> None:
         """Raises LoginLocked, and counts nothing, where one of them has had its attempts."""
         now, failures = _now(), attempts.c.failures + 1
-        changed = {"failures": failures, "at": case((failures >= self._attempts, now), else_=attempts.c.at)}
-        with self._writing() as connection:
-            connection.execute(delete(attempts).where(attempts.c.at <= now - LOCKED_FOR))
-            for subject in sorted(subjects):  # two that wait for each other's rows would wait for ever
-                counted = connection.scalar(
-                    insert(self._database, attempts)
-                    .values(subject=subject, failures=1, at=now)
-                    .on_conflict_do_update(index_elements=["subject"], set_=changed)
-                    .returning(attempts.c.failures)
+        with self._database.writing() as connection:
+            connection.execute(delete(attempts).where(attempts.c.until <= now))
+            for count in sorted(counts, key=lambda one: one.subject):  # two that wait for each other would for ever
+                until = now + count.seconds
+                new = insert(self._database.engine, attempts).values(
+                    subject=count.subject, name=count.name, failures=1, until=until
                 )
-                if counted > self._attempts:
+                changed = {"failures": failures, "until": case((failures >= count.most, until), else_=attempts.c.until)}
+                counted = connection.scalar(
+                    new.on_conflict_do_update(index_elements=["subject"], set_=changed).returning(attempts.c.failures)
+                )
+                if counted > count.most:
                     raise LoginLocked(
                         "too many attempts",
-                        remedy=f"Wait {LOCKED_FOR // 60} minutes, or have your account unlocked: bot user unlock NAME",
+                        remedy=f"Wait {count.seconds // 60} minutes, log in on a device that you have logged in on "
+                        "before, or have your account unlocked: bot user unlock NAME",
                     )
 
     # Passwords
@@ -255,11 +316,11 @@ class Accounts:
             )
         if length > LONGEST:
             raise UsageError(f"the password has more than {LONGEST} characters", remedy="Take a shorter one.")
-        named = len(name) > 3 and _folded(name) in _folded(password)
-        if named or len(set(password)) < 5:
+        why = _weakness(name, password)
+        if why is not None:
             raise UsageError(
-                "the password is easily guessed",
-                remedy="Take one of at least five different characters, without the name in it.",
+                f"the password is easily guessed{why}",
+                remedy="Take a few words that have nothing to do with each other, with you or with this place.",
             )
         return self._hash(password)
 
@@ -277,45 +338,11 @@ class Accounts:
                 return False
 
     def _replace_password(self, key: str, hashed: str) -> None:
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(update(accounts).where(accounts.c.name == key).values(password=hashed))
             connection.execute(delete(sessions).where(sessions.c.account == key))
-            connection.execute(delete(attempts).where(attempts.c.subject == _subject("name", key)))
-
-    # The database
-
-    @property
-    def _database(self) -> Engine:
-        if self._engine is None:
-            raise StoreUnavailable("there is no database for accounts", remedy="Name one in [store] url.")
-        return self._engine
-
-    @contextmanager
-    def _available(self) -> Iterator[Engine]:
-        try:
-            if not self._ready:
-                upgrade(self._database)
-                self._ready = True
-            yield self._database
-        except IntegrityError:
-            raise
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-            self._ready = False  # another database may be there when it comes back
-            cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-            raise StoreUnavailable(
-                f"the database of the accounts cannot be used: {type(cause).__name__}",
-                remedy="Check that the database of [store] url is up, has room on its disk and may be written.",
-            ) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._available() as engine, writing(engine) as connection:
-            yield connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._available() as engine, engine.connect() as connection:
-            yield connection
+            connection.execute(delete(devices).where(devices.c.account == key))
+            connection.execute(delete(attempts).where(attempts.c.name == _subject("name", key)))
 
 
 def _checked_name(name: str) -> str:
@@ -336,6 +363,23 @@ def _key(name: str) -> str:
 
 def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _weakness(name: str, password: str) -> str | None:
+    """Why the password is soon guessed, as words to add, maybe none; None if it is not.
+
+    Guesses are estimated by zxcvbn (Wheeler 2016) from lists of common passwords, names and words, keyboards, dates and
+    repetitions; at least `LEAST_SCORE` means 10⁸ of them and more.
+    """
+    text = unicodedata.normalize("NFKC", password)
+    if len(name) > 3 and _folded(name) in _folded(text):
+        return ": it holds the name"
+    with _ESTIMATING:
+        found = zxcvbn(text[:LOOKED_AT], user_inputs=[name, *name.split(), "plainquote"], max_length=LOOKED_AT)
+    if found["score"] >= LEAST_SCORE:
+        return None
+    warning = found["feedback"]["warning"].rstrip(".")
+    return f": {warning[:1].lower()}{warning[1:]}" if warning else ""
 
 
 def _unknown(name: str) -> UsageError:

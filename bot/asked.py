@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import threading
 import time
 from collections import Counter
@@ -17,16 +18,20 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from bot import generations
 from bot.bot import Bot
 from bot.config import Config
 from bot.documents import Document
 from bot.embed import Encoder
-from bot.errors import QuestionError
+from bot.errors import IndexCorrupt, QuestionError
+from bot.index import documents_in
 from bot.redact import MARKS
 from bot.retrieve import Hit
-from bot.shown import Kept, ShownNotice, ShownQuote
+from bot.shown import Kept, Shown, ShownNotice, ShownQuote
 from bot.store import Asked, Store
 from bot.texts import catalogue, notice
+
+log = logging.getLogger(__name__)
 
 NEWEST = 1000
 """Questions that are put into groups, at most: the newest."""
@@ -230,11 +235,13 @@ def nearest(bot: Bot, text: str, k: int = 3) -> Nearest | None:
 
 @dataclass(frozen=True, slots=True)
 class QuoteAgain:
-    """A quote as it was shown. document: the one it is a slice of, None where its text is no longer the same, so that
-    the words are not to be had. pieces: its words, and of each piece whether it was highlighted."""
+    """A quote as it was shown. document: the one it is a slice of, None where no generation that is kept has that text,
+    so that the words are not to be had. generation: from which it is taken, None for the one in use. pieces: its words,
+    and of each piece whether it was highlighted."""
 
     shown: ShownQuote
     document: Document | None
+    generation: str | None = None
     section: tuple[str, ...] = ()
     page: int | None = None
     pieces: tuple[tuple[str, bool], ...] = ()
@@ -250,20 +257,48 @@ class NoticeAgain:
     text: str | None
 
 
-def quotes_again(shown: Sequence[ShownQuote], bot: Bot) -> list[QuoteAgain]:
-    documents = bot.index.documents
-    return [_again(quote, documents.get(quote.document)) for quote in shown]
+def quotes_again(answers: Sequence[Shown], bot: Bot) -> list[list[QuoteAgain]]:
+    """Of each answer: from the documents in use or, where a text has changed since, from a generation that is kept."""
+    held = {(document.id, document.sha256): (document, None) for document in bot.index.documents.values()}
+    missing = [
+        (shown.generation, _key(quote)) for shown in answers for quote in shown.quotes if _key(quote) not in held
+    ]
+    found = {**_earlier(missing, bot), **held}
+    return [[_again(quote, *found.get(_key(quote), (None, None))) for quote in shown.quotes] for shown in answers]
 
 
-def _again(shown: ShownQuote, document: Document | None) -> QuoteAgain:
-    if document is None or document.sha256 != shown.sha256 or not 0 <= shown.start <= shown.end <= len(document.text):
+def _earlier(missing: Sequence[tuple[str, tuple[str, str]]], bot: Bot) -> dict[tuple[str, str], tuple[Document, str]]:
+    """Documents by id and hash, and the generation that has them: the one named with them, if it is kept."""
+    found: dict[tuple[str, str], tuple[Document, str]] = {}
+    named, wanted = {generation for generation, _ in missing}, {key for _, key in missing}
+    kept = generations.kept(bot.folder) if bot.folder and wanted else []
+    for generation in sorted(kept, key=lambda one: one.id not in named):  # and of the others the newest first
+        left = wanted - found.keys()
+        if not left:
+            break
+        try:
+            documents = documents_in(generation, {id for id, _ in left})
+        except IndexCorrupt as error:
+            log.warning("%s", error.problem)
+            continue
+        for document in documents.values():
+            if (document.id, document.sha256) in left:
+                found[document.id, document.sha256] = (document, generation.id)
+    return found
+
+
+def _key(quote: ShownQuote) -> tuple[str, str]:
+    return quote.document, quote.sha256
+
+
+def _again(shown: ShownQuote, document: Document | None, generation: str | None) -> QuoteAgain:
+    if document is None or not 0 <= shown.start <= shown.end <= len(document.text):
         return QuoteAgain(shown, None)
     section = next((part.headings for part in document.sections if part.start <= shown.start < part.end), ())
     borders = [shown.start, *(at for highlight in shown.highlights for at in highlight), shown.end]
     pieces = [(document.text[start:end], bool(at % 2)) for at, (start, end) in enumerate(pairwise(borders))]
-    return QuoteAgain(
-        shown, document, section, document.page_at(shown.start), tuple(piece for piece in pieces if piece[0])
-    )
+    words = tuple(piece for piece in pieces if piece[0])
+    return QuoteAgain(shown, document, generation, section, document.page_at(shown.start), words)
 
 
 def notices_again(shown: Sequence[ShownNotice], config: Config) -> list[NoticeAgain]:

@@ -179,8 +179,8 @@ class Keeping:
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """`session_hours`: after how many hours without use a login ends. `attempts`: so many wrong passwords for one name,
-    or from one client, within 15 minutes lock it for as long. `generations`: how many of the index are kept to go back
+    """`session_hours`: after how many hours without use a login ends. `attempts`: after so many wrong passwords a
+    name is closed to a client for 15 minutes. `generations`: how many of the index are kept to go back
     to. `tests`: the folder of the test sets that staff edit and run."""
 
     session_hours: int = 8

@@ -26,13 +26,14 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    inspect,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from bot.errors import ConfigError, StoreTooNew
+from bot.errors import ConfigError, StoreTooNew, StoreUnavailable
 
 PATIENCE = 2
 """Seconds that a reader who gives feedback may wait for a database that is busy or gone."""
@@ -86,9 +87,18 @@ sessions = Table(
 attempts = Table(
     "login_attempts",
     metadata,
-    Column("subject", String(64), primary_key=True),  # SHA-256 of a name or of a client's address
+    Column("subject", String(64), primary_key=True),  # SHA-256 of what is counted: see bot/accounts.py
+    Column("name", String(64)),  # SHA-256 of the name that was tried, where it is one name's count
     Column("failures", Integer, nullable=False),
-    Column("at", BigInteger, nullable=False),  # of the latest one
+    Column("until", BigInteger, nullable=False),  # then the count begins anew
+)
+devices = Table(
+    "devices",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the token in its cookie, which is kept nowhere
+    Column("account", String(200), ForeignKey("accounts.name", ondelete="CASCADE"), primary_key=True),
+    Column("used", BigInteger, nullable=False),  # for the latest login
+    Index("devices_by_account", "account"),
 )
 _version = Table("schema_version", MetaData(), Column("version", Integer, nullable=False))
 
@@ -116,6 +126,16 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX sessions_by_account ON sessions (account)",
         """CREATE TABLE login_attempts (
             subject VARCHAR(64) NOT NULL PRIMARY KEY, failures INTEGER NOT NULL, at BIGINT NOT NULL)""",
+    ),
+    (
+        "DROP TABLE login_attempts",  # of a quarter of an hour
+        """CREATE TABLE login_attempts (
+            subject VARCHAR(64) NOT NULL PRIMARY KEY, name VARCHAR(64), failures INTEGER NOT NULL,
+            until BIGINT NOT NULL)""",
+        """CREATE TABLE devices (
+            digest VARCHAR(64) NOT NULL, account VARCHAR(200) NOT NULL, used BIGINT NOT NULL,
+            PRIMARY KEY (digest, account), FOREIGN KEY (account) REFERENCES accounts (name) ON DELETE CASCADE)""",
+        "CREATE INDEX devices_by_account ON devices (account)",
     ),
 )
 """The statements that lead from each version to the next, the first from an empty database; each is in words that both
@@ -184,6 +204,69 @@ def _postgresql(url: URL) -> Engine:
         ) from None
 
 
+class Database:
+    """One that may be down: it is opened when it is first needed, and each fault of it is a StoreUnavailable."""
+
+    def __init__(self, url: str, name: str, *, terse: bool = False) -> None:
+        """`url`: empty where there is none. `name`: what errors call it. `terse`: they tell the kind of a fault alone,
+        since anybody may read them. Raises ConfigError for a URL that cannot be meant."""
+        self._engine = connect(url) if url else None
+        self._name, self._terse = name, terse
+        self._ready = False
+
+    @property
+    def exists(self) -> bool:
+        return self._engine is not None
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            raise StoreUnavailable("there is no database, so nothing is kept", remedy="Name one in [store] url.")
+        return self._engine
+
+    def open(self) -> None:
+        """Looks whether it is there, and brings its tables up to date. Raises StoreUnavailable, StoreTooNew."""
+        with self.available():
+            pass
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.dispose()
+
+    @contextmanager
+    def available(self) -> Iterator[Engine]:
+        """Its tables are there, and what it does not do is told as StoreUnavailable."""
+        try:
+            if not self._ready:
+                upgrade(self.engine)
+                self._ready = True
+            yield self.engine
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            self._ready = False  # another database may be there when it comes back
+            raise StoreUnavailable(
+                f"{self._name} cannot be used: {_told(error, self._terse)}",
+                remedy="Check that the database of [store] url is up, has room on its disk and may be written.",
+            ) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self.available() as engine, writing(engine) as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self.available() as engine, engine.connect() as connection:
+            yield connection
+
+
+def _told(error: Exception, terse: bool) -> str:
+    """What went wrong, in one line and without any value that was to be written."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    if terse or isinstance(error, DataError | IntegrityError):
+        return type(cause).__name__
+    return " ".join(str(cause).partition("\n")[0].split()) or type(cause).__name__
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that holds the right to write from its beginning."""
@@ -198,6 +281,9 @@ def upgrade(engine: Engine, migrations: Sequence[Sequence[str]] = MIGRATIONS) ->
     """
     if engine.dialect.name == "sqlite":
         _make_private(engine.url)
+    with engine.connect() as connection:  # of one that is there nobody need wait for the right to write
+        if inspect(connection).has_table(_version.name) and connection.scalar(_version.select()) == len(migrations):
+            return
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADING})

@@ -3,6 +3,7 @@
     index/draft/draft.json           the changes, a file at most once each: what, by whom and when
     index/draft/files/<SHA-256>      what was uploaded
     index/draft/preview.json         what they would change, as it was found last
+    index/draft/answers.json         what they would do to the answers to the test questions
     index/draft/stage…/              the corpus with the changes made, while it is read
 
 There is one draft for all; publishing or discarding it ends it. Nothing in it can be quoted.
@@ -32,6 +33,8 @@ from bot.corpus import SIDECAR, SourceFile, recheck, sidecar_names
 from bot.errors import CorpusError, IndexLocked, IndexUnusable, UsageError
 from bot.loaders import DATES, LOADERS, METADATA, printable
 from bot.originals import Step
+
+Remembered = Literal["preview", "answers"]
 
 MOST_CHANGES = 1000
 LONGEST_NAME = 200
@@ -238,18 +241,19 @@ class Draft:
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 
-    def preview(self) -> dict[str, Any] | None:
+    def remembered(self, what: Remembered) -> dict[str, Any] | None:
         """What `remember` was given for the draft as it is now."""
         try:
-            found = json.loads((self._folder / "preview.json").read_bytes())
+            found = json.loads((self._folder / f"{what}.json").read_bytes())
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) and found.get("revision") == self.revision() else None
 
-    def remember(self, preview: Mapping[str, Any]) -> None:
+    def remember(self, what: Remembered, told: Mapping[str, Any]) -> None:
+        """`told`: with the "revision" that it is about."""
         with self._locked():
             if self._folder.is_dir():
-                _write(self._folder / "preview.json", json.dumps(preview).encode())
+                _write(self._folder / f"{what}.json", json.dumps(told).encode())
 
     # Files
 

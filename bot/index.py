@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -461,6 +461,16 @@ def sources_of(generation: generations.Generation) -> tuple[SourceFile, ...]:
     try:
         return tuple(SourceFile(**line) for line in _read_lines(path))
     except (OSError, ValueError, TypeError) as error:
+        raise IndexCorrupt(f"{path} is damaged: {error}", remedy=generations.REBUILD) from error
+
+
+def documents_in(generation: generations.Generation, ids: Collection[str]) -> dict[str, Document]:
+    """Those of `ids` that a generation holds, read from its documents alone. Raises IndexCorrupt."""
+    path = generation.folder / "documents.jsonl"
+    try:
+        lines = (line for line in _read_lines(path) if line["id"] in ids)
+        return {document.id: document for document in map(Document.from_dict, lines)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise IndexCorrupt(f"{path} is damaged: {error}", remedy=generations.REBUILD) from error
 
 

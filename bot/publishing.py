@@ -37,6 +37,8 @@ Report = Callable[[float, str], None]
 
 MOST_ROWS = 200
 """Sentences of one document's differences that are shown."""
+BEGINNING = 5000
+"""Characters of a new document that are shown."""
 MOST_GROUPS = 20
 LONGEST = 600
 """Characters of one of these sentences, and of a passage."""
@@ -71,7 +73,7 @@ def preview(draft: Draft, index: Index, encoder: Encoder, config: Config, report
     told: dict[str, Any] = {
         "revision": revision,
         "generation": index.generation,
-        "added": [_about(after[id], len(fresh[id]), own) for id in added],
+        "added": [{**_about(after[id], len(fresh[id]), own), **_beginning(after[id])} for id in added],
         "changed": [
             {**_about(after[id], len(fresh[id]), own), "differences": _differences(before[id], after[id])}
             for id in changed
@@ -85,14 +87,33 @@ def preview(draft: Draft, index: Index, encoder: Encoder, config: Config, report
     }
     report(0.8, "Looking for passages that say almost the same")
     told["near_duplicates"] = list(islice(_near_duplicates(index, after, fresh), MOST_GROUPS))
-    draft.remember(told)
+    draft.remember("preview", told)
     return told
+
+
+@contextmanager
+def drafted(
+    draft: Draft, index: Index, encoder: Encoder, config: Config, report: Report
+) -> Iterator[tuple[str, Index]]:
+    """The draft's revision, and the index that publishing it would put in the place of `index`: in memory, and only
+    while it is looked at. Raises CorpusError, UsageError for a draft that cannot be published."""
+    report(0.02, "Reading the files")
+    revision = draft.revision()
+    with draft.staged({source.path: source for source in index.sources}) as stage:
+        corpus = read_corpus(stage, config.corpus, index.documents, index.files)
+        _check(draft.changes(), corpus)
+        yield revision, Index.build(corpus, stage, _Reporting(encoder, report), config, index)
 
 
 def _about(document: Document, passages: int, own: set[str]) -> dict[str, Any]:
     """`own`: paths of the draft; what else changed, was changed in the folder by somebody else."""
     beside = document.source in own or any(name in own for name in sidecar_names(document.source))
     return {"document": document.id, "title": document.title, "passages": passages, "own": beside}
+
+
+def _beginning(document: Document) -> dict[str, Any]:
+    """Of a new document, what was read of its file."""
+    return {"text": document.text[:BEGINNING], "more": len(document.text) > BEGINNING}
 
 
 def _refused(changes: Sequence[Change], corpus: Corpus) -> list[dict[str, str]]:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -34,10 +32,10 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from bot.config import Keeping
-from bot.database import answers, connect, empty_journal, feedback, insert, upgrade, writing
+from bot.database import Database, answers, empty_journal, feedback, insert, writing
 from bot.errors import StoreTooNew, StoreUnavailable, UsageError
 from bot.redact import redact
 from bot.shown import Feedback, Kept, Outcome, Reason, Shown, ShownNotice, ShownQuote
@@ -59,7 +57,6 @@ EXPIRY = 3600.0
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _OLDER = re.compile(r"[0-9]{1,12}\.[A-Za-z0-9_-]{22}")
-_REMEDY = "Check that the database of [store] url is up, has room on its disk and may be written."
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +117,9 @@ class Store:
     The methods for staff take whole days, UTC, both included, and raise StoreUnavailable.
     """
 
-    def __init__(self, engine: Engine | None, keeping: Keeping) -> None:
-        self._engine = engine
+    def __init__(self, keeping: Keeping) -> None:
+        self._database = Database(keeping.url, "the store")
         self._keeping = keeping
-        self._ready = False
         self._changed = threading.Condition()  # guards all below
         self._waiting: dict[str, Shown] = {}  # by id, in order
         self._lost = 0
@@ -140,12 +136,12 @@ class Store:
 
         Raises ConfigError for a URL that cannot be meant, StoreTooNew for a database of a later version.
         """
-        store = cls(connect(keeping.url) if keeping.url else None, keeping)
-        if store._engine is not None:
+        store = cls(keeping)
+        if store._database.exists:
             try:
-                store._prepare()
+                store._database.open()
             except StoreTooNew:
-                store._engine.dispose()
+                store._database.close()
                 raise
             except StoreUnavailable as error:
                 store._failed(error)
@@ -154,7 +150,7 @@ class Store:
 
     def close(self, seconds: float = 5.0) -> None:
         """Writes what is still waiting, as far as it can in so many seconds."""
-        if self._engine is None:
+        if not self._database.exists:
             return
         with self._changed:
             if self._deadline is not None:
@@ -167,10 +163,10 @@ class Store:
             self._lost += lost
         if lost:
             log.error("%d answers were not written to the store before it was closed", lost)
-        self._engine.dispose()
+        self._database.close()
 
     def status(self) -> Status:
-        if self._engine is None:
+        if not self._database.exists:
             return Status("off")
         with self._changed:
             if self._deadline is None and not self._writer.is_alive():
@@ -230,11 +226,11 @@ class Store:
         unknown = UsageError("there is no answer with this id", remedy="Give the id of an answer that was shown.")
         if not isinstance(id, str) or not _ID.fullmatch(id):
             raise unknown
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             if not self._is_there(connection, id):
                 raise unknown
             connection.execute(
-                insert(self._database, feedback)
+                insert(self._database.engine, feedback)
                 .values(answer=id, **values)
                 .on_conflict_do_update(index_elements=["answer"], set_=values)
             )
@@ -242,7 +238,7 @@ class Store:
     # For staff
 
     def get(self, id: str) -> Kept | None:
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(_rows().where(answers.c.id == id)).one_or_none()
         return _kept(found) if found else None
 
@@ -267,7 +263,7 @@ class Store:
 
     def unanswered_count(self, since: date | None = None, until: date | None = None) -> int:
         query = select(func.count()).select_from(answers).where(_UNANSWERED, _between(answers.c.at, since, until))
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return connection.scalar(query) or 0
 
     def unanswered_words(self, since: date | None = None, until: date | None = None, *, limit: int) -> list[Asked]:
@@ -275,7 +271,7 @@ class Store:
         query = select(answers.c.id, answers.c.at, answers.c.question).where(
             _UNANSWERED, answers.c.question.is_not(None), _between(answers.c.at, since, until)
         )
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(query.order_by(answers.c.at.desc(), answers.c.id.desc()).limit(limit))
             return [Asked(id, _time(at), text) for id, at, text in found]
 
@@ -289,7 +285,7 @@ class Store:
         """Counts by day and outcome, in order; what did not happen is left out."""
         day = (answers.c.at // _DAY).label("day")
         query = select(day, answers.c.outcome, func.count()).where(_between(answers.c.at, since, until))
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(query.group_by(day, answers.c.outcome).order_by(day, answers.c.outcome))
             return [DayCount(_EPOCH + timedelta(days=day), outcome, count) for day, outcome, count in found]
 
@@ -299,7 +295,7 @@ class Store:
         query = select(day, func.count()).where(
             answers.c.outcome == "not_found", answers.c.category == "turn", _between(answers.c.at, since, until)
         )
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(query.group_by(day).order_by(day))
             return {_EPOCH + timedelta(days=day): count for day, count in found}
 
@@ -309,7 +305,7 @@ class Store:
         query = select(*what, func.count()).where(
             answers.c.outcome == "emergency", _between(answers.c.at, since, until)
         )
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(query.group_by(*what).order_by(func.count().desc(), *what))
             return [EmergencyCount(category or "", level or "", count) for category, level, count in found]
 
@@ -317,7 +313,7 @@ class Store:
         """Counts of feedback, by the time when it was given."""
         what = (feedback.c.helped, feedback.c.reason)
         query = select(*what, func.count()).where(_between(feedback.c.at, since, until))
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(query.group_by(*what).order_by(feedback.c.helped.desc(), func.count().desc()))
             return [FeedbackCount(helped, reason, count) for helped, reason, count in found]
 
@@ -337,14 +333,14 @@ class Store:
         old = select(answers.c.id).where(answers.c.at < limit).limit(AT_ONCE)
         deleted = 0
         while True:  # a few at a time, so that nobody waits long for the right to write
-            with self._writing() as connection:
+            with self._database.writing() as connection:
                 count = connection.execute(delete(answers).where(answers.c.id.in_(old))).rowcount
             deleted += count
             if count < AT_ONCE:
                 break
         if deleted:
-            with self._available():
-                empty_journal(self._database)
+            with self._database.available() as engine:
+                empty_journal(engine)
         return deleted
 
     def _page(
@@ -363,7 +359,7 @@ class Store:
                 raise UsageError("there is no such page", remedy="Begin with the first one.")
             second, _, last_id = older.partition(".")
             query = query.where(tuple_(at, id) < (int(second), last_id))
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(query.order_by(at.desc(), id.desc()).limit(limit + 1)).all()
         last = found[limit - 1] if len(found) > limit else None
         return Page(tuple(_kept(row) for row in found[:limit]), f"{last.key}.{last.id}" if last else None)
@@ -371,11 +367,11 @@ class Store:
     # Writing
 
     def _words(self, question: str) -> str | None:
-        keeps = self._engine is not None and self._keeping.keep_questions
+        keeps = self._database.exists and self._keeping.keep_questions
         return redact(question) if keeps else None
 
     def _hand_over(self, shown: Shown) -> str:
-        if self._engine is not None:
+        if self._database.exists:
             with self._changed:
                 if self._deadline is not None or len(self._waiting) >= WAITING:
                     self._lost += 1
@@ -389,7 +385,7 @@ class Store:
         with self._changed:
             waiting = self._waiting.get(id)
         if waiting:
-            connection.execute(_insert_answers(self._database), _values(waiting))
+            connection.execute(_insert_answers(self._database.engine), _values(waiting))
             return True
         return connection.scalar(select(answers.c.id).where(answers.c.id == id)) is not None
 
@@ -398,7 +394,7 @@ class Store:
         pause = 0.0
         while self._has_more(pause):
             try:
-                self._prepare()
+                self._database.open()
                 self._write_some()
                 self._expire_if_due()
             except StoreUnavailable as error:
@@ -424,7 +420,7 @@ class Store:
         with self._changed:
             batch = list(islice(self._waiting.values(), AT_ONCE))
         if batch:
-            with self._available():
+            with self._database.available():
                 self._insert(batch)
             with self._changed:
                 for shown in batch:
@@ -432,9 +428,10 @@ class Store:
 
     def _insert(self, batch: Sequence[Shown]) -> None:
         """One that the database refuses must not hold up the others for ever."""
+        engine = self._database.engine
         try:
-            with writing(self._database) as connection:
-                connection.execute(_insert_answers(self._database), [_values(shown) for shown in batch])
+            with writing(engine) as connection:
+                connection.execute(_insert_answers(engine), [_values(shown) for shown in batch])
         except (DataError, IntegrityError) as error:
             if len(batch) > 1:
                 for shown in batch:
@@ -453,7 +450,6 @@ class Store:
         with self._changed:
             news = self._down is None
             self._down = (self._down[0] if self._down else _now(), error.problem)
-            self._ready = False  # another database may be there when it comes back
         if news:
             log.error("%s. Answers go on, and wait to be written. To fix: %s", error.problem, error.remedy)
 
@@ -463,39 +459,6 @@ class Store:
             lost = self._lost
         if was_down:
             log.warning("the store is up again; %d answers were lost since it was opened", lost)
-
-    # The database
-
-    @property
-    def _database(self) -> Engine:
-        if self._engine is None:
-            raise StoreUnavailable("nothing is kept", remedy="Name a database in [store] url.")
-        return self._engine
-
-    def _prepare(self) -> None:
-        if not self._ready:
-            with self._available():
-                upgrade(self._database)
-            self._ready = True
-
-    @contextmanager
-    def _available(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"the store cannot be used: {_what(error)}", remedy=_REMEDY) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        self._prepare()
-        with self._available(), writing(self._database) as connection:
-            yield connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        self._prepare()
-        with self._available(), self._database.connect() as connection:
-            yield connection
 
 
 _SHOWN_AT = (answers.c.at, answers.c.id)
@@ -564,11 +527,3 @@ def _between(at: ColumnElement[int], since: date | None, until: date | None) -> 
     if until:
         parts.append(at < ((until - _EPOCH).days + 1) * _DAY)
     return and_(true(), *parts)
-
-
-def _what(error: Exception) -> str:
-    """What went wrong, in one line and without any value that was to be written."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    if isinstance(error, DataError | IntegrityError):
-        return type(cause).__name__
-    return " ".join(str(cause).partition("\n")[0].split()) or type(cause).__name__

@@ -15,7 +15,7 @@ from staff import CHEAP
 from test_store import sqlite_url, url  # noqa: F401
 
 from bot import accounts
-from bot.accounts import AT_MOST, LOCKED_FOR, LONGEST, Accounts, User
+from bot.accounts import AT_MOST, KNOWN_FOR, LOCKED_FOR, LONGEST, MOST_DEVICES, NAME_LOCKED_FOR, Accounts, User
 from bot.config import Keeping, Staff
 from bot.database import MIGRATIONS, connect, upgrade
 from bot.errors import LoginFailed, LoginLocked, StoreUnavailable, UsageError
@@ -80,14 +80,24 @@ def test_what_is_no_name_is_refused(known: Accounts, name: str) -> None:
     ("password", "problem"),
     [
         ("eleven char", "fewer than 12"),
-        ("a" * 12, "easily guessed"),
-        ("Nurse Lee Nurse Lee", "easily guessed"),
+        ("a" * 12, "easily guessed: repeats like"),
+        ("abcdefghijkl", "easily guessed: sequences like"),
+        ("Nurse Lee Nurse Lee", "easily guessed: it holds the name"),
+        ("password1234", "easily guessed: this is a very common password"),
+        ("P@ssw0rd1234", "easily guessed: this is similar to a commonly used password"),
+        ("Ｐassword1234", "easily guessed: this is similar"),
+        ("qwertyuiop123", "easily guessed: this is a very common password"),
+        ("administrator1", "easily guessed"),
+        ("plainquote2026", "easily guessed"),
+        ("p@$$w0rd1!" * 90, "easily guessed: repeats like"),
         ("x y z 1 2" * 200, "more than 1000"),
     ],
 )
 def test_poor_passwords_are_refused(known: Accounts, password: str, problem: str) -> None:
-    with pytest.raises(UsageError, match=problem):
+    with pytest.raises(UsageError, match=problem) as refused:
         known.set_password("nurse lee", password)
+    assert refused.value.remedy.startswith("Take a")
+    assert password not in str(refused.value)
     with pytest.raises(UsageError, match="no role"):
         known.add("new", "admin", PASSWORD)
     assert known.log_in("Nurse Lee", PASSWORD, HERE)
@@ -109,6 +119,17 @@ def test_a_login_gives_a_session_with_its_user(known: Accounts) -> None:
 def test_a_password_may_be_typed_on_any_keyboard(known: Accounts) -> None:
     known.set_password("vic", "Zoë naïve café 1")
     assert known.log_in("vic", "Zoe\u0308 nai\u0308ve cafe\u0301 1", HERE)
+
+
+def test_no_character_of_a_long_password_is_left_out(known: Accounts) -> None:
+    long = f"{PASSWORD} {OTHER} " * 18
+    assert 800 < len(long) <= LONGEST
+    known.set_password("vic", long)
+    for near in (long[:-1], long[:72], long.lower().replace("e", "E", 1)):
+        with pytest.raises(LoginFailed):
+            known.log_in("vic", near, THERE)
+        known.unlock("vic")
+    assert known.log_in("vic", long, HERE)
 
 
 def test_which_was_wrong_is_not_told(known: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,44 +158,125 @@ def fail(known: Accounts, name: str, client: str, times: int = 1) -> None:
         assert type(failed.value) is LoginFailed
 
 
-def test_wrong_passwords_lock_the_name(known: Accounts, clock: Callable[[int], None]) -> None:
-    for number in range(3):
-        fail(known, "NURSE lee", f"192.0.2.{number}")
-    with pytest.raises(LoginLocked):
-        known.log_in("Nurse Lee", PASSWORD, THERE)
-    assert [one.locked for one in known.everyone()] == [True, False]
-    assert known.log_in("vic", OTHER, THERE)
+def locked(known: Accounts, name: str, password: str, client: str, device: str = "") -> bool:
+    """Whether not even the right password helps."""
+    try:
+        known.log_in(name, password, client, device)
+    except LoginLocked:
+        return True
+    return False
+
+
+def test_wrong_passwords_lock_the_name_for_one_address(known: Accounts, clock: Callable[[int], None]) -> None:
+    fail(known, "NURSE lee", HERE, 3)
+    assert locked(known, "Nurse Lee", PASSWORD, HERE)
+    assert not locked(known, "vic", OTHER, HERE)
     clock(LOCKED_FOR - 1)
-    with pytest.raises(LoginLocked):
-        known.log_in("Nurse Lee", PASSWORD, THERE)
+    assert locked(known, "Nurse Lee", PASSWORD, HERE)
     clock(1)
-    assert known.log_in("Nurse Lee", PASSWORD, THERE)
+    assert not locked(known, "Nurse Lee", PASSWORD, HERE)
+
+
+def test_a_stranger_locks_out_nobody_elsewhere(known: Accounts) -> None:
+    fail(known, "Nurse Lee", THERE, 3)
+    assert locked(known, "Nurse Lee", PASSWORD, THERE)
+    assert not locked(known, "Nurse Lee", PASSWORD, HERE)
     assert not any(one.locked for one in known.everyone())
 
 
-def test_a_name_that_nobody_has_is_locked_as_well(known: Accounts) -> None:
+def fail_everywhere(known: Accounts, name: str, times: int = 15) -> None:
+    for number in range(times):
+        fail(known, name, f"192.0.2.{100 + number}")
+
+
+@pytest.mark.parametrize("name", ["Nurse Lee", "nobody"])
+def test_wrong_passwords_from_many_addresses_lock_the_name(
+    known: Accounts, clock: Callable[[int], None], name: str
+) -> None:
+    fail_everywhere(known, name)
+    assert locked(known, name, PASSWORD, THERE)
+    assert [one.locked for one in known.everyone()] == [name == "Nurse Lee", False]
+    assert not locked(known, "vic", OTHER, THERE)
+    clock(NAME_LOCKED_FOR - 1)
+    assert locked(known, name, PASSWORD, HERE)
+    clock(1)
+    if name != "nobody":
+        assert not locked(known, name, PASSWORD, HERE)
+    assert not any(one.locked for one in known.everyone())
+
+
+def test_a_device_that_is_known_is_locked_by_nobody_else(known: Accounts) -> None:
+    device = known.know_device(User("Nurse Lee", "editor"))
+    fail_everywhere(known, "Nurse Lee")
+    for number in range(5):  # and whoever shares its address
+        fail(known, f"another {number}", HERE, 3)
+    assert locked(known, "vic", OTHER, HERE)
+    assert locked(known, "Nurse Lee", PASSWORD, HERE)
+    assert not locked(known, "Nurse Lee", PASSWORD, HERE, device)
+    assert locked(known, "vic", OTHER, HERE, device)  # who never logged in on it
+    assert locked(known, "Nurse Lee", PASSWORD, THERE, device[:-1])
+
+
+def test_guesses_on_a_known_device_are_limited_too(known: Accounts, clock: Callable[[int], None]) -> None:
+    device = known.know_device(User("Nurse Lee", "editor"))
     for number in range(3):
-        fail(known, "nobody", f"192.0.2.{number}")
-    with pytest.raises(LoginLocked):
-        known.log_in("nobody", PASSWORD, THERE)
+        with pytest.raises(LoginFailed):
+            known.log_in("Nurse Lee", "not the password", f"192.0.2.{number}", device)
+    assert locked(known, "Nurse Lee", PASSWORD, THERE, device)
+    clock(LOCKED_FOR)
+    assert not locked(known, "Nurse Lee", PASSWORD, THERE, device)
+
+
+def test_a_device_may_have_several_who_use_it(known: Accounts) -> None:
+    first = known.know_device(User("vic", "viewer"))
+    second = known.know_device(User("Nurse Lee", "editor"), first)
+    assert second != first
+    fail_everywhere(known, "vic")
+    fail_everywhere(known, "nurse lee")
+    assert locked(known, "vic", OTHER, HERE, first)  # it has another token now
+    assert not locked(known, "vic", OTHER, HERE, second)
+    assert not locked(known, "Nurse Lee", PASSWORD, HERE, second)
+
+
+def test_a_device_is_forgotten_in_time_and_with_the_password(known: Accounts, clock: Callable[[int], None]) -> None:
+    def is_known(device: str) -> bool:
+        known.unlock("vic")
+        fail_everywhere(known, "vic")
+        return not locked(known, "vic", OTHER, HERE, device)
+
+    vic = User("vic", "viewer")
+    device = known.know_device(vic)
+    assert is_known(device)
+    clock(KNOWN_FOR)
+    assert not is_known(device)
+    device = known.know_device(vic)
+    known.set_password("vic", OTHER)
+    assert not is_known(device)
+    device = known.know_device(vic)
+    for _ in range(MOST_DEVICES):
+        clock(1)
+        known.know_device(vic)
+    assert not is_known(device)
+    with known._database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM devices").scalar() == MOST_DEVICES
+    known.remove("vic")
+    with known._database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM devices").scalar() == 0
 
 
 def test_wrong_passwords_lock_the_client(known: Accounts) -> None:
-    for name in ("a", "b", "c"):
-        fail(known, name, HERE)
-    with pytest.raises(LoginLocked):
-        known.log_in("vic", OTHER, HERE)
-    assert known.log_in("vic", OTHER, THERE)
+    for number in range(5):
+        fail(known, f"name {number}", HERE, 3)
+    assert locked(known, "vic", OTHER, HERE)
+    assert not locked(known, "vic", OTHER, THERE)
 
 
 def test_an_account_of_ones_own_does_not_do_away_with_the_count_of_a_client(known: Accounts) -> None:
-    for _ in range(2):
-        fail(known, "nobody", HERE)
-        known.unlock("vic")
+    for number in range(5):
+        fail(known, f"name {number}", HERE, 2)
         known.log_in("vic", OTHER, HERE)
-    fail(known, "another", HERE)
-    with pytest.raises(LoginLocked):
-        known.log_in("vic", OTHER, HERE)
+        fail(known, f"name {number}", HERE)
+    assert locked(known, "vic", OTHER, HERE)
 
 
 def test_many_logins_lock_nobody(known: Accounts) -> None:
@@ -191,8 +293,9 @@ def test_old_attempts_do_not_count(known: Accounts, clock: Callable[[int], None]
 
 
 def test_unlocking(known: Accounts) -> None:
-    for number in range(3):
-        fail(known, "vic", f"192.0.2.{number}")
+    fail_everywhere(known, "vic", 12)
+    fail(known, "vic", HERE, 3)
+    assert locked(known, "vic", OTHER, HERE)
     known.unlock("VIC")
     assert known.log_in("vic", OTHER, HERE)
 
@@ -202,7 +305,7 @@ def test_guesses_at_once_are_no_more_than_one_after_the_other(known: Accounts) -
 
     def guess(number: int) -> None:
         try:
-            known.log_in("vic", "not the password", f"192.0.2.{number}")
+            known.log_in("vic", "not the password", HERE)
         except LoginFailed as error:
             met.append(type(error).__name__)
 
@@ -231,7 +334,7 @@ def test_a_session_ends_however_much_it_is_used(known: Accounts, clock: Callable
     clock(HOUR)
     assert known.session(token) is None
     known.log_in("vic", OTHER, HERE)
-    with known._reading() as connection:
+    with known._database.reading() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM sessions").scalar() == 1  # what is over is deleted
 
 
@@ -284,7 +387,7 @@ def test_changing_a_password_needs_the_old_one_and_counts_as_a_login(known: Acco
 
 def test_a_hash_of_old_costs_is_renewed(known: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
     def kept() -> str:
-        with known._reading() as connection:
+        with known._database.reading() as connection:
             return str(connection.exec_driver_sql("SELECT password FROM accounts WHERE name = 'vic'").scalar())
 
     assert "$m=8,t=1,p=1$" in kept()
@@ -304,7 +407,9 @@ def test_the_database_holds_neither_passwords_nor_tokens(sqlite_url: str, tmp_pa
     assert session
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert session.id.encode() in written
-    for secret in (PASSWORD, token, session.csrf, "a wrong password", HERE):
+    device = made.know_device(session.user)
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    for secret in (PASSWORD, token, device, session.csrf, "a wrong password", HERE):
         assert secret.encode() not in written
     made.close()
 
@@ -328,6 +433,21 @@ def test_a_store_of_the_version_before_gets_accounts(url: str) -> None:  # noqa:
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT id FROM answers").scalar() == "x"
     engine.dispose()
+    made.close()
+
+
+def test_a_store_of_the_second_version_keeps_its_accounts(url: str) -> None:  # noqa: F811
+    engine = connect(url)
+    upgrade(engine, MIGRATIONS[:2])
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO accounts (name, shown, role, password, created) VALUES ('vic', 'Vic', 'viewer', 'x', 1)"
+        )
+        connection.exec_driver_sql("INSERT INTO login_attempts (subject, failures, at) VALUES ('x', 5, 1)")
+    engine.dispose()
+    made = Accounts(Keeping(url=url), Staff(), CHEAP)
+    assert [one.user.name for one in made.everyone()] == ["Vic"]
+    assert made.know_device(User("Vic", "viewer"))
     made.close()
 
 

@@ -50,6 +50,7 @@ ONLY_IN = {
     "watchfiles": {"watch"},
     "sqlalchemy": {"accounts", "database", "store"},
     "argon2": {"accounts"},
+    "zxcvbn": {"accounts"},
     "jinja2": {"ui"},
     "mcp": {"ui"},
     "mcp_types": {"ui"},
@@ -94,6 +95,20 @@ def test_libraries_stay_in_their_rooms(path: Path) -> None:
     for name in imported(path):
         assert room(path) in ONLY_IN.get(name.split(".")[0], {room(path)}), f"{name} in {path}"
         assert name not in FORBIDDEN, f"{name} in {path}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_command_goes_through_a_shell_and_no_statement_is_put_together(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        assert called not in ("system", "popen"), f"{path}:{node.lineno}"
+        assert not (isinstance(node.func, ast.Name) and called in ("eval", "exec")), f"{path}:{node.lineno}"
+        assert not any(keyword.arg == "shell" for keyword in node.keywords), f"{path}:{node.lineno}"
+        if room(path) in ONLY_IN["sqlalchemy"] and called in ("exec_driver_sql", "text"):
+            built = (ast.JoinedStr, ast.BinOp, ast.Call)
+            assert not any(isinstance(part, built) for part in ast.walk(node.args[0])), f"{path}:{node.lineno}"
 
 
 def test_the_corpus_holds_documents_and_nothing_else() -> None:

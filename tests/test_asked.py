@@ -65,7 +65,7 @@ class Counted(Store):
     """Has these counts of each day."""
 
     def __init__(self, counts: dict[date, dict[str, int]]) -> None:
-        super().__init__(None, Keeping(url=""))
+        super().__init__(Keeping(url=""))
         self.counts = counts
 
     def outcomes(self, since: date | None = None, until: date | None = None) -> list[DayCount]:
@@ -245,9 +245,8 @@ def test_an_own_threshold_is_heeded(bot: Bot) -> None:
 
 def test_quotes_come_back_as_they_were_shown(bot: Bot) -> None:
     answer = bot.ask("What are the side effects of ketamine?")
-    found = quotes_again(
-        [ShownQuote(q.rank, q.document, q.start, q.end, q.sha256, q.highlights) for q in answer.quotes], bot
-    )
+    quotes = [ShownQuote(q.rank, q.document, q.start, q.end, q.sha256, q.highlights) for q in answer.quotes]
+    [found] = quotes_again([shown(quotes=quotes)], bot)
     assert len(found) == len(answer.quotes) > 0
     for quote, again in zip(answer.quotes, found, strict=True):
         assert "".join(text for text, _ in again.pieces) == quote.text
@@ -265,7 +264,7 @@ def test_of_another_text_nothing_is_shown(bot: Bot) -> None:
         ShownQuote(1, "gone.txt", 0, 5, document.sha256, ()),
         ShownQuote(1, document.id, 0, end + 1, document.sha256, ()),
     ):
-        assert [(one.document, one.pieces) for one in quotes_again([changed], bot)] == [(None, ())]
+        assert [(one.document, one.pieces) for one in quotes_again([shown(quotes=[changed])], bot)[0]] == [(None, ())]
 
 
 def test_fixed_texts_are_shown_in_the_version_that_was_shown_only() -> None:

@@ -576,7 +576,7 @@ def test_the_preview_says_what_publishing_does(draft: Draft, home: Path, corpus:
     encoder = WordEncoder()
     seen = publishing.preview(draft, Index.load(home), encoder, CONFIG, quiet)
     assert encoder.embedded == []
-    assert draft.preview() == seen
+    assert draft.remembered("preview") == seen
     assert [one["document"] for one in seen["changed"] if not one["own"]] == ["driving.txt"]
     made = publish(draft)
     assert tuple(one["document"] for one in seen["added"]) == made.added
@@ -601,7 +601,9 @@ def test_the_preview_shows_what_changed_in_a_text(draft: Draft, home: Path) -> N
     assert ("gone", "Take one tablet.") in rows
     assert ("new", "Take two tablets.") in rows
     assert ("same", "Drink water.") in rows
-    assert {one["message"] for one in (draft.preview() or {})["warnings"]} == {f"its review was due on {yesterday}"}
+    assert {one["message"] for one in (draft.remembered("preview") or {})["warnings"]} == {
+        f"its review was due on {yesterday}"
+    }
 
 
 def test_the_preview_finds_almost_the_same_text_elsewhere(draft: Draft, home: Path) -> None:
@@ -615,12 +617,12 @@ def test_the_preview_finds_almost_the_same_text_elsewhere(draft: Draft, home: Pa
 def test_a_preview_counts_for_what_it_has_seen(draft: Draft, home: Path, corpus: Path) -> None:
     everything(draft, 2)
     publishing.preview(draft, Index.load(home), WordEncoder(), CONFIG, quiet)
-    assert draft.preview()
+    assert draft.remembered("preview")
     (corpus / "driving.txt").write_text(said("driving", 7))
-    assert draft.preview() is None
+    assert draft.remembered("preview") is None
     publishing.preview(draft, Index.load(home), WordEncoder(), CONFIG, quiet)
     draft.undo("nausea.txt")
-    assert draft.preview() is None
+    assert draft.remembered("preview") is None
 
 
 def test_links_in_the_corpus_are_what_they_were(draft: Draft, home: Path, corpus: Path, tmp_path: Path) -> None:

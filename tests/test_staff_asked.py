@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -21,6 +22,7 @@ from starlette.testclient import TestClient
 from bot.config import Keeping, Staff
 from bot.errors import StoreUnavailable
 from bot.evaluation.datasets import Range
+from bot.index import Index
 from bot.shown import Shown, ShownNotice, ShownQuote
 from bot.store import Store
 from bot.ui.staff import asked
@@ -257,6 +259,30 @@ def test_of_a_text_that_changed_only_the_place_is_told(desk: Desk) -> None:
     assert f"a.txt , characters 0 to 12 of the text with the SHA-256 {sha256}" in text
     assert "Rest at home" not in text
     assert "Generation 000099 of the index, which is not the one in use" in text
+
+
+def test_of_a_text_that_changed_the_words_are_those_of_a_generation_that_is_kept(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, bot = quote(desk, "Drink water"), desk.bot
+    generation = bot.index.generation or ""
+    id = keep(desk, outcome="answered", generation=generation, quotes=(old,))
+    gone = keep(desk, outcome="answered", generation=generation, quotes=(replace(old, sha256="ab" * 32),))
+    desk.store.feedback(id, False, "out_of_date")
+    (desk.corpus / "a.txt").write_text("Nothing of it is left.\n")
+    Index.update(desk.index, desk.corpus, bot.encoder, desk.config)
+    assert bot.refresh()
+    client = visiting(desk)
+    for path in ("/unhelpful", f"/answers/{id}"):
+        html = client.get(f"/staff/asked{path}").text
+        assert "<mark>Drink</mark>" in html
+        assert f"from generation {generation}, which is kept" in text_of(html)
+        assert "read?document=a.txt" not in html
+    assert "cannot be shown" in get(client, f"/answers/{gone}")
+    kept = desk.index / "generations" / generation / "documents.jsonl"
+    kept.write_text(kept.read_text().replace("Drink water", "Drink honey"))
+    assert "cannot be shown" in get(client, f"/answers/{id}")
+    assert "documents.jsonl is damaged" in caplog.text
 
 
 def test_an_unknown_answer_is_not_found(desk: Desk) -> None:

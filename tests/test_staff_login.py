@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from staff import PASSWORD, SITE, a_desk, app_of, log_in, send, token, visiting
 from starlette.testclient import TestClient
 
+from bot.accounts import KNOWN_FOR
 from bot.bot import Bot
 from bot.config import Config, CorpusRules, Keeping, Web
 from bot.embed import Encoder
@@ -28,7 +29,7 @@ from bot.store import Status
 from bot.ui.app import create_app
 from bot.ui.http import Beside
 from bot.ui.staff.desk import LOGIN, SAFE, UPLOAD, Desk
-from bot.ui.staff.door import COOKIE, own_address
+from bot.ui.staff.door import COOKIE, DEVICE, own_address
 from bot.ui.staff.jobs import REMEMBERED, Jobs
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]
@@ -242,9 +243,11 @@ def test_an_own_address_stays_here(wanted: str) -> None:
     assert re.fullmatch(r"/staff(?:[/?#].*)?", own_address(wanted), re.DOTALL)
 
 
-def cookie(answer: Any) -> Any:
-    jar: SimpleCookie = SimpleCookie(answer.headers["set-cookie"])
-    return jar[COOKIE]
+def cookie(answer: Any, name: str = COOKIE) -> Any:
+    jar: SimpleCookie = SimpleCookie()
+    for one in answer.headers.get_list("set-cookie"):
+        jar.load(one)
+    return jar[name]
 
 
 def test_the_cookie_is_for_this_desk_alone(desk: Desk) -> None:
@@ -259,6 +262,16 @@ def test_the_cookie_is_for_this_desk_alone(desk: Desk) -> None:
         assert cookie(safe.post(LOGIN, data=form))["secure"]
 
 
+def test_a_token_counts_in_the_cookie_alone(desk: Desk) -> None:
+    kept = visiting(desk).cookies[COOKIE]
+    client = visiting(desk, None)
+    assert client.get(f"/staff?{COOKIE}={kept}").status_code == 303
+    assert client.get("/staff", headers={"Authorization": f"Bearer {kept}"}).status_code == 303
+    client.cookies.set(COOKIE, kept, path="/staff")
+    assert client.get("/staff").status_code == 200
+    assert kept not in client.get("/staff").text
+
+
 def test_behind_a_trusted_proxy_its_word_counts(tmp_path: Path, corpus: Path) -> None:
     with a_desk(tmp_path, corpus, web=Web(proxies=1)) as desk:
         client = visiting(desk, None)
@@ -267,8 +280,9 @@ def test_behind_a_trusted_proxy_its_word_counts(tmp_path: Path, corpus: Path) ->
         assert not cookie(client.post(LOGIN, data=form, headers={"X-Forwarded-Proto": "https, http"}))["secure"]
         own = {"Origin": "https://desk.example", "X-Forwarded-Host": "desk.example"}
         assert client.post(LOGIN, data=form, headers=own).status_code == 303
-        for number in range(5):  # each address has its own count
-            wrong = {"name": f"n{number}", "password": "x"}
+        client.cookies.clear()
+        for _ in range(5):  # each address has its own count
+            wrong = {"name": "erin", "password": "x"}
             assert client.post(LOGIN, data=wrong, headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 401
         assert client.post(LOGIN, data=form, headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 429
         assert client.post(LOGIN, data=form, headers={"X-Forwarded-For": "192.0.2.2"}).status_code == 303
@@ -278,7 +292,7 @@ def test_a_login_gives_another_token_and_ends_the_one_before(desk: Desk) -> None
     client = visiting(desk, None)
     client.cookies.set(COOKIE, "planted" * 7, path="/staff")
     log_in(client, "Erin")
-    first = client.cookies[COOKIE] if len(client.cookies) == 1 else list(client.cookies.jar)[-1].value
+    first = [kept.value for kept in client.cookies.jar if kept.name == COOKIE][-1]
     assert first != "planted" * 7
     client.cookies.clear()
     client.cookies.set(COOKIE, str(first), path="/staff")
@@ -306,6 +320,23 @@ def test_too_many_are_locked_out(desk: Desk) -> None:
     answer = client.post(LOGIN, data={"name": "erin", "password": PASSWORD})
     assert answer.status_code == 429
     assert "Wait 15 minutes" in answer.text
+
+
+def test_a_browser_in_which_one_logged_in_is_not_locked_out_by_strangers(desk: Desk) -> None:
+    client = visiting(desk)
+    send(client, "/staff/logout")
+    stranger = visiting(desk, None)
+    for _ in range(desk.config.staff.attempts):
+        assert stranger.post(LOGIN, data={"name": "erin", "password": "x"}).status_code == 401
+    form = {"name": "erin", "password": PASSWORD}
+    assert stranger.post(LOGIN, data=form).status_code == 429  # both come from one address here
+    answer = client.post(LOGIN, data=form)
+    assert answer.status_code == 303
+    kept = cookie(answer, DEVICE)
+    assert (kept["path"], kept["httponly"], kept["samesite"]) == ("/staff", True, "Strict")
+    assert int(kept["max-age"]) == KNOWN_FOR
+    stranger.cookies.set(DEVICE, kept.value, path="/staff")
+    assert stranger.get("/staff").status_code == 303  # it opens nothing
 
 
 def test_names_are_shown_as_text(desk: Desk) -> None:
@@ -431,8 +462,8 @@ def test_while_the_database_is_down_nobody_comes_in(desk: Desk, monkeypatch: pyt
     def down(*_: Any) -> Any:
         raise OperationalError("SELECT 1", {}, Exception("no route to host"))
 
-    monkeypatch.setattr("bot.accounts.upgrade", down)
-    monkeypatch.setattr(desk.accounts, "_ready", False)
+    monkeypatch.setattr("bot.database.upgrade", down)
+    monkeypatch.setattr(desk.accounts._database, "_ready", False)
     page = client.get("/staff")
     assert page.status_code == 503
     assert "The database of the accounts cannot be used" in page.text

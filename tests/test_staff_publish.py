@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -15,8 +16,8 @@ from filelock import FileLock
 from staff import a_desk, send, visiting
 from starlette.testclient import TestClient
 
-from bot import generations
-from bot.config import Answering, CorpusRules
+from bot import generations, surveys
+from bot.config import Answering, CorpusRules, Staff
 from bot.drafts import Draft, file_name
 from bot.errors import UsageError
 from bot.generations import Publication
@@ -87,6 +88,7 @@ def test_from_an_upload_to_an_answer_and_back(desk: Desk, browser: TestClient) -
     seen = text(browser.get(f"{HOME}/draft"))
     assert "sheets/Café sheet.TXT" in seen
     assert "1 added, 0 changed, 0 removed, 3 unchanged" in seen
+    assert "Its text, as it was read Coffee is fine after it." in seen
     assert corpus_of(desk) == before
     assert "Coffee" not in {d.text for d in desk.bot.documents()}
 
@@ -96,7 +98,10 @@ def test_from_an_upload_to_an_answer_and_back(desk: Desk, browser: TestClient) -
     assert desk.bot.index.generation == "000002"
     assert desk.bot.ask("coffee").quotes[0].text.startswith("Coffee is fine")
     assert "The draft is empty" in text(browser.get(f"{HOME}/draft"))
+    done = browser.get(f"/staff/jobs/{job.id}")
+    assert done.headers["location"] == f"{HOME}/history"
     history = text(browser.get(f"{HOME}/history"))
+    assert "Published. Answers come from generation 000002 now." in history
     assert "published 000002 , from 000001" in history or "published 000002, from 000001" in history
     assert "Erin" in history
 
@@ -105,6 +110,74 @@ def test_from_an_upload_to_an_answer_and_back(desk: Desk, browser: TestClient) -
     assert corpus_of(desk) == before
     assert desk.bot.index.generation == "000001"
     assert "went back to 000001" in text(browser.get(f"{HOME}/history"))
+
+
+def test_after_a_publication_the_documents_are_compared(desk: Desk, browser: TestClient) -> None:
+    assert "not been compared yet" in text(browser.get("/staff/consistency"))
+    finished(desk, upload(browser, "sheet.txt", b"Drive home after 2 hours.\n"))
+    job = publish(desk, browser)
+    assert job.state == "done"
+    deadline = time.monotonic() + LONG
+    while (found := surveys.load(desk.index)) is None or found.generation != "000002":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert "Compared" in text(browser.get("/staff/consistency"))
+    assert "published anew" not in text(browser.get("/staff/consistency"))
+    (desk.corpus / "more.txt").write_text("Rest.\n")
+    Index.update(desk.index, desk.corpus, desk.bot.encoder, desk.config)
+    desk.bot.refresh()
+    page = browser.get("/staff/consistency")
+    assert "about an earlier generation" in text(page)
+    assert "Compare again" in text(page)
+
+
+def test_the_draft_says_which_answers_to_test_questions_would_change(tmp_path: Path) -> None:
+    corpus, tests = tmp_path / "corpus", tmp_path / "tests"
+    corpus.mkdir()
+    tests.mkdir()
+    (corpus / "nausea.md").write_text("# Nausea\n\nDrink water. Take one tablet.\n")
+    (corpus / "parking.txt").write_text("Park behind the house.\n")
+    with a_desk(tmp_path, corpus, staff=Staff(tests=str(tests)), answer=Answering(answer_above=0.0)) as desk:
+        browser = visiting(desk)
+        new = f"# Nausea\n\nDrink water. Take two tablets. {HOSTILE}\n".encode()
+        finished(desk, upload(browser, "v2.md", new, replace="nausea.md"))
+        assert "no test set yet" in text(browser.get(f"{HOME}/draft"))
+        questions = [
+            {"_id": "q1", "question": "take tablet drink water", "document": "nausea.md", "quote": "Take one tablet."},
+            {
+                "_id": "q2",
+                "question": "park behind house",
+                "document": "parking.txt",
+                "quote": "Park behind",
+            },
+        ]
+        (tests / "questions.jsonl").write_text("".join(json.dumps(one) + "\n" for one in questions))
+        (tests / "broken.jsonl").write_text("no json\n")
+        before = text(browser.get(f"{HOME}/draft"))
+        assert "The 2 test questions have not been asked of this draft" in before
+        assert "broken.jsonl cannot be read" in before
+        assert "Ask the test questions" not in text(visiting(desk, "Vic").get(f"{HOME}/draft"))
+
+        job = finished(desk, send(browser, f"{HOME}/draft/answers"))
+        assert (job.state, job.url) == ("done", f"{HOME}/draft#answers")
+        page = browser.get(f"{HOME}/draft")
+        seen = text(page)
+        assert "The answers to 1 of 2 test questions would change. Another first quote: 1." in seen
+        assert "Answered with quotes of 2 2 2" in seen
+        assert "Met rightly of 1 1 1" in seen
+        assert "For 1 of them the sentence that answers it is no longer in the documents" in seen
+        now, draft = seen.index("Drink water. Take one tablet."), seen.rindex("Drink water. Take two tablets.")
+        assert seen.index("Another first quote", seen.index("Met rightly")) < now < draft
+        assert HOSTILE not in page.text
+        assert desk.bot.index.generation == "000001"  # nothing was published
+        assert not list((desk.index / "draft").glob("stage*"))
+
+        finished(desk, upload(browser, "more.txt", b"Rest."))
+        assert "have not been asked of this draft" in text(browser.get(f"{HOME}/draft"))
+        finished(desk, upload(browser, "empty.txt", b"   "))
+        assert "Ask the test questions" not in text(browser.get(f"{HOME}/draft"))  # it cannot be published
+        job = finished(desk, send(browser, f"{HOME}/draft/answers"))
+        assert (job.state, "empty.txt cannot be published" in job.problem) == ("failed", True)
 
 
 def test_replace_describe_remove_undo_discard(desk: Desk, browser: TestClient) -> None:

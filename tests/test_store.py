@@ -351,7 +351,7 @@ def test_a_full_disk_is_an_outage(opened: Callable[..., Store], sqlite_url: str)
     kept = opened(sqlite_url)
     pages: list[int] = [60]
 
-    @sqlalchemy.event.listens_for(kept._database, "checkout")
+    @sqlalchemy.event.listens_for(kept._database.engine, "checkout")
     def limit(connection: sqlite3.Connection, *_: object) -> None:
         connection.execute(f"PRAGMA max_page_count={pages[0]}")
 
@@ -650,7 +650,7 @@ def test_no_question_of_staff_reads_or_sorts_the_whole_table(opened: Callable[..
     id = record(kept)
     asked: list[tuple[str, Any]] = []
 
-    @sqlalchemy.event.listens_for(kept._database, "before_cursor_execute")
+    @sqlalchemy.event.listens_for(kept._database.engine, "before_cursor_execute")
     def note(connection: object, cursor: object, statement: str, parameters: Any, *_: object) -> None:
         if statement.startswith(("SELECT", "DELETE")):
             asked.append((statement, parameters))
@@ -668,7 +668,7 @@ def test_no_question_of_staff_reads_or_sorts_the_whole_table(opened: Callable[..
     kept.outcomes(day, day)
     kept.expire(NOON)
     assert len(asked) > 9
-    with kept._database.connect() as connection:
+    with kept._database.engine.connect() as connection:
         for statement, parameters in asked:
             plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters)
             steps = " ".join(step[3] for step in plan)

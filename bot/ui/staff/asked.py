@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain, islice
@@ -141,14 +141,15 @@ def router(desk: Desk) -> APIRouter:
         }
         return desk.page(request, template, **own | values)
 
-    def again(kept: Kept) -> AnswerAgain:
-        shown = kept.shown
-        return AnswerAgain(
-            kept,
-            asked.quotes_again(shown.quotes, bot),
-            asked.notices_again(shown.notices, desk.config),
-            shown.generation == (bot.index.generation or ""),
-        )
+    def again(rows: Sequence[Kept]) -> list[AnswerAgain]:
+        in_use = bot.index.generation or ""
+        quotes = asked.quotes_again([kept.shown for kept in rows], bot)
+        return [
+            AnswerAgain(
+                kept, own, asked.notices_again(kept.shown.notices, desk.config), kept.shown.generation == in_use
+            )
+            for kept, own in zip(rows, quotes, strict=True)
+        ]
 
     @routes.get("")
     def overview(request: Request, user: LoggedIn) -> Response:
@@ -216,7 +217,7 @@ def router(desk: Desk) -> APIRouter:
             "asked_unhelpful.html",
             "/unhelpful",
             days,
-            answers=[again(row) for row in found.rows],
+            answers=again(found.rows),
             reasons=REASONS,
             newest=days.url("/unhelpful") if older else None,
             after=days.url("/unhelpful", older=found.older) if found.older else None,
@@ -245,7 +246,7 @@ def router(desk: Desk) -> APIRouter:
             "asked_answer.html",
             "/answers",
             days_of(request),
-            answer=again(_kept(id)),
+            answer=again([_kept(id)])[0],
             reasons=REASONS,
         )
 

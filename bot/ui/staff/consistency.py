@@ -12,15 +12,17 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from bot import surveys
-from bot.consistency import Finding, Kind, Place, Survey, survey
+from bot.consistency import Finding, Kind, Place, survey
 from bot.errors import UsageError
 from bot.index import Index
 from bot.sentences import Span
 from bot.surveys import Judgement
 from bot.ui.staff.desk import Desk, Editor, LoggedIn
-from bot.ui.staff.jobs import Report
+from bot.ui.staff.jobs import Job, Report
 
 HOME = "/staff/consistency"
+KIND = "consistency"
+"""Of its job."""
 ROWS = 20
 """Pairs on a page."""
 KINDS: dict[Kind, str] = {
@@ -80,7 +82,7 @@ def router(desk: Desk) -> APIRouter:
             "consistency.html",
             survey=kept,
             is_current=kept is not None and kept.generation == index.generation,
-            running=desk.jobs.running("consistency"),
+            running=desk.jobs.running(KIND),
             rows=[_row(index, one, fine.get(one.key)) for one in chosen[first : first + ROWS]],
             first=first,
             total=len(chosen),
@@ -96,9 +98,7 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.post("")
     def compare(request: Request, user: Editor) -> Response:
-        running = desk.jobs.running("consistency")
-        job = running or desk.jobs.start("consistency", "Comparing the documents with each other", work)
-        return desk.leave(request, f"/staff/jobs/{job.id}")
+        return desk.leave(request, f"/staff/jobs/{begin(desk).id}")
 
     @routes.post("/judge")
     def judge(
@@ -117,13 +117,23 @@ def router(desk: Desk) -> APIRouter:
         )
         return desk.leave(request, back if back == HOME or back.startswith(HOME + "?") else HOME, words)
 
-    def work(report: Report) -> str:
-        made: Survey = survey(desk.bot.index, report)
-        surveys.save(desk.index, made)
-        report(1.0, f"{len(made.findings)} pairs")
-        return HOME
-
     return routes
+
+
+def begin(desk: Desk) -> Job:
+    """The job that compares the documents; the one that is under way goes on until it has seen the present ones. Raises
+    UsageError while the server is being stopped."""
+
+    def work(report: Report) -> str:
+        while True:
+            index = desk.bot.index
+            made = survey(index, report)
+            surveys.save(desk.index, made)
+            if index is desk.bot.index:  # or they were published anew meanwhile
+                report(1.0, f"Compared: {len(made.findings)} pairs to look at.")
+                return HOME
+
+    return desk.jobs.running(KIND) or desk.jobs.start(KIND, "Comparing the documents with each other", work)
 
 
 def _row(index: Index, finding: Finding, judgement: Judgement | None) -> Row:

@@ -23,6 +23,7 @@ from bot.ui.staff.desk import UPLOAD, Desk, Editor, LoggedIn
 
 HOME = "/staff/documents"
 DRAFT = "/staff/documents/draft"
+HISTORY = "/staff/documents/history"
 CHECK = "/staff/check"
 ROWS = 50
 """Documents on a page of the list."""
@@ -148,6 +149,7 @@ def router(desk: Desk) -> APIRouter:
             read=reading,
             upload=UPLOAD,
             draft=DRAFT,
+            history=HISTORY,
         )
 
     @routes.get("/read")

@@ -15,6 +15,8 @@ from bot.errors import StoreUnavailable
 from bot.ui.staff.desk import HOME, LOGIN, SAFE, STATIC, UPLOAD, Desk, remember
 
 COOKIE = "plainquote_staff"
+DEVICE = "plainquote_device"
+"""The cookie that tells a browser in which somebody has logged in before: it opens nothing."""
 
 
 class Door:
@@ -71,14 +73,15 @@ class Door:
         return response
 
 
-def cookie_of(request: Request) -> str:
-    """The token that the browser keeps; empty without one. What is no cookie at all must not become a fault."""
+def cookie_of(request: Request, name: str = COOKIE) -> str:
+    """The token that the browser keeps under this name; empty without one. What is no cookie at all must not become a
+    fault."""
     jar: SimpleCookie = SimpleCookie()
     try:
         jar.load(request.headers.get("cookie", ""))
     except CookieError:
         return ""
-    return jar[COOKIE].value if COOKIE in jar else ""
+    return jar[name].value if name in jar else ""
 
 
 def is_secure(request: Request, proxies: int) -> bool:

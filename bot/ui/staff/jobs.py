@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from bot.errors import PlainquoteError, UsageError
@@ -28,7 +28,7 @@ REMEMBERED = 100
 """Jobs that can still be looked at; of more, those that ended first are forgotten."""
 
 Report = Callable[[float, str], None]
-"""Tells how far the work is: a share from 0 to 1, and in words what it does now."""
+"""Tells how far the work is: a share from 0 to 1, and in words what it does now; at 1, what came of it."""
 Work = Callable[[Report], str | None]
 """Does it, and returns the address of its result."""
 
@@ -117,7 +117,9 @@ class Jobs:
                     remedy="Try again; if it goes on, the server's log says why.",
                 )
             else:
-                job = replace(job, state="done", done=1.0, url=future.result())
+                # What was said before the end is of no use any more.
+                words = job.words if job.done >= 1 else ""
+                job = replace(job, state="done", done=1.0, words=words, url=future.result())
             self._jobs[id] = job
         if error is not None and not isinstance(error, PlainquoteError | _Stopped):
             log.error("%s failed", job.title, exc_info=error)
@@ -130,7 +132,7 @@ def router(desk: Desk) -> APIRouter:
     def page(request: Request, id: str) -> Response:
         job = _found(id)
         if job.state == "done" and job.url:
-            return RedirectResponse(job.url, 303)
+            return desk.leave(request, job.url, job.words or None)
         return desk.page(request, "job.html", job=job)
 
     @routes.get("/{id}/json")

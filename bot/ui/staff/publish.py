@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -9,14 +12,21 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import Response
 
 from bot import generations, publishing
+from bot.bot import Bot
 from bot.corpus import SIDECAR
 from bot.documents import Document
 from bot.drafts import Draft
 from bot.errors import PlainquoteError, UsageError
+from bot.evaluation import rehearsal
+from bot.evaluation.rehearsal import Move
 from bot.generations import Publication
 from bot.loaders import DATES, LOADERS, METADATA
+from bot.ui.staff import consistency
 from bot.ui.staff.desk import UPLOAD, Desk, Editor, LoggedIn
 from bot.ui.staff.jobs import Report
+from bot.ui.staff.testsets import own_sets
+
+log = logging.getLogger(__name__)
 
 HOME = "/staff/documents"
 DRAFT = f"{HOME}/draft"
@@ -39,22 +49,34 @@ LABELS = {
     "next_review": "Next review",
 }
 assert set(LABELS) == set(METADATA)  # noqa: S101  # or a field would have no name
+MOVES: Mapping[Move, str] = {
+    "refused": "Quotes before, none with the draft",
+    "other": "Another first quote",
+    "quoted": "No quote before, quotes with the draft",
+}
 DOES = {"add": "new", "replace": "new version", "remove": "removed", "details": "title and dates"}
 
 
 def router(desk: Desk) -> APIRouter:
     routes = APIRouter(prefix=HOME)
     draft = Draft(desk.index, desk.corpus, desk.config.corpus)
+    tests = Path(desk.config.staff.tests)
 
     @routes.get("/draft")
     def see(request: Request, user: LoggedIn) -> Response:
         changes, revision = draft.changes(), draft.revision()
+        answers = draft.remembered("answers") if changes else None
+        sets, unreadable = own_sets(tests)
         return desk.page(
             request,
             "publish_draft.html",
             changes=changes,
             revision=revision,
-            seen=draft.preview() if changes else None,
+            seen=draft.remembered("preview") if changes else None,
+            answers=answers if answers and answers["generation"] == (desk.bot.index.generation or "") else None,
+            questions=sum(len(one.questions) + len(one.unanswerable) for one in sets.values()),
+            unreadable=unreadable,
+            moves=MOVES,
             running=desk.jobs.running(KIND),
             does=DOES,
             labels=LABELS,
@@ -81,6 +103,30 @@ def router(desk: Desk) -> APIRouter:
     def look(request: Request, user: Editor) -> Response:
         return check(request, "This shows what publishing would change.")
 
+    @routes.post("/draft/answers")
+    def ask(request: Request, user: Editor) -> Response:
+        """What the draft would do to the answers to the test questions."""
+
+        def work(report: Report) -> str:
+            desk.bot.refresh()
+            now = Bot(desk.bot.index, desk.bot.encoder, desk.config)  # whatever is published meanwhile
+            sets, _ = own_sets(tests)
+
+            def first(done: float, words: str) -> None:
+                report(0.4 * done, words)
+
+            def then(done: float, words: str) -> None:
+                report(0.4 + 0.6 * done, words)
+
+            with publishing.drafted(draft, now.index, now.encoder, desk.config, first) as (revision, index):
+                found = rehearsal.rehearse(sets, now, Bot(index, now.encoder, desk.config), then)
+            told = {"revision": revision, "generation": now.index.generation or "", **rehearsal.to_dict(found)}
+            draft.remember("answers", told)
+            return f"{DRAFT}#answers"
+
+        job = desk.jobs.start(KIND, "Asking the test questions", work)
+        return desk.leave(request, f"/staff/jobs/{job.id}")
+
     @routes.post("/draft/undo")
     def undo(request: Request, user: Editor, path: Annotated[str, Form()]) -> Response:
         draft.undo(path)
@@ -94,7 +140,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.post("/draft/publish")
     def publish(request: Request, user: Editor, revision: Annotated[str, Form()]) -> Response:
         def work(report: Report) -> str:
-            publishing.publish(
+            made = publishing.publish(
                 draft,
                 desk.bot.encoder,
                 desk.config,
@@ -103,6 +149,8 @@ def router(desk: Desk) -> APIRouter:
                 report=report,
                 served=desk.bot.refresh,
             )
+            compare_again()
+            report(1.0, f"Published. Answers come from generation {made.generation} now.")
             return HISTORY
 
         if draft.revision() != revision:
@@ -112,6 +160,13 @@ def router(desk: Desk) -> APIRouter:
             )
         job = desk.jobs.start(KIND, "Publishing", work)
         return desk.leave(request, f"/staff/jobs/{job.id}")
+
+    def compare_again() -> None:
+        """What was published is published, whether or not the documents can be compared now."""
+        try:
+            consistency.begin(desk)
+        except UsageError as error:
+            log.warning("the documents are not compared with each other: %s", error.problem)
 
     # One document
 
@@ -208,6 +263,7 @@ def router(desk: Desk) -> APIRouter:
             kept=[_kept(generation) for generation in generations.kept(desk.index)],
             in_use=generations.in_use_now(desk.index),
             served=desk.bot.index.generation,
+            comparing=desk.jobs.running(consistency.KIND),
             records=records[first : first + ON_A_PAGE],
             before=f"{HISTORY}?page={page - 1}" if page > 1 else None,
             after=f"{HISTORY}?page={page + 1}" if first + ON_A_PAGE < len(records) else None,
@@ -226,6 +282,8 @@ def router(desk: Desk) -> APIRouter:
                 generation=generation,
                 served=desk.bot.refresh,
             )
+            compare_again()
+            report(1.0, f"Answers come from generation {generation} again.")
             return HISTORY
 
         job = desk.jobs.start(KIND, f"Going back to generation {generation}", work)

@@ -118,6 +118,19 @@ def test_sets(root: Path) -> list[TestSet]:
     return found
 
 
+def own_sets(root: Path) -> tuple[dict[str, Dataset], list[tuple[str, PlainquoteError]]]:
+    """The sets about the desk's own documents, by title, and those that cannot be read, with what is wrong."""
+    found: dict[str, Dataset] = {}
+    problems = []
+    for one in test_sets(root):
+        dataset, problem = _read(one) if one.is_own else (None, None)
+        if problem:
+            problems.append((title_of(one), problem))
+        elif dataset:
+            found[title_of(one)] = dataset
+    return found, problems
+
+
 def _has_corpus(folder: Path) -> bool:
     return (folder / "queries.jsonl").is_file() and (folder / "corpus.jsonl").is_file()
 
@@ -180,7 +193,7 @@ def router(desk: Desk) -> APIRouter:
             request,
             "testset.html",
             set=test_set,
-            title=_title(test_set),
+            title=title_of(test_set),
             dataset=dataset,
             problem_of_set=problem,
             unfit=_unfit(dataset, desk.bot.index.documents) if dataset and test_set.is_own else [],
@@ -213,10 +226,10 @@ def router(desk: Desk) -> APIRouter:
             figures = made.to_dict()
             run = history.keep(kept, name, Run("", history.now(), user.name, generation, figures, outcomes))
             right = sum(one.verdict == "right" for one in run.outcomes)
-            report(1.0, f"{right} of {len(run.outcomes)} questions are met rightly")
+            report(1.0, f"{right} of {len(run.outcomes)} questions were met rightly.")
             return _address(name)
 
-        job = desk.jobs.start("evaluation", f"Running the test set {_title(test_set)}", work)
+        job = desk.jobs.start("evaluation", f"Running the test set {title_of(test_set)}", work)
         return desk.leave(request, f"/staff/jobs/{job.id}")
 
     @routes.get("/remove")
@@ -256,7 +269,7 @@ def _address(name: str, **more: Any) -> str:
     return f"{HOME}/set?" + urlencode({"name": name} | {key: value for key, value in more.items() if value})
 
 
-def _title(test_set: TestSet) -> str:
+def title_of(test_set: TestSet) -> str:
     return test_set.path.resolve().name if test_set.name == "." else test_set.name
 
 
