@@ -34,7 +34,7 @@ def check(folder: Path, corpus: Path | None, config: Config) -> Check:
 
     Raises IndexUnusable if it cannot be loaded at all.
     """
-    index = Index.load(folder)
+    index = Index.load(folder, choice=config.index)
     return Check(len(index.documents), len(index.passages), tuple(_problems(index, corpus or index.corpus, config)))
 
 
@@ -57,6 +57,7 @@ def _problems(index: Index, corpus: Path | None, config: Config) -> Iterator[str
                 yield f"the compiled encoder is not that of the model: {error}"
             except PlainquoteError as error:
                 yield error.problem
+    yield from index.engine.check()
     for source in index.sources:
         if corpus is None or not recheck(corpus, source):
             yield f"{source.path} changed or went since the index was built"

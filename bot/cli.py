@@ -347,7 +347,7 @@ def _why(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from bot.index import Index
 
-    document = Index.load(options.index).document(options.document)
+    document = Index.load(options.index, choice=_config(options).index).document(options.document)
     start, end = _slice(document, options.start, options.end)
     text = document.text[start:end]
     if options.json:
@@ -463,7 +463,7 @@ def _consistency(options: argparse.Namespace) -> int:
     from bot.consistency import survey
     from bot.index import Index
 
-    index = Index.load(options.index)
+    index = Index.load(options.index, choice=_config(options).index)
     made = surveys.load(options.index)
     if made is None or made.generation != index.generation:
         made = survey(index)

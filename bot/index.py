@@ -17,14 +17,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bot import drafts, export, generations, originals
+from bot import drafts, export, generations, milvus, originals
 from bot.compiled import Compiled
-from bot.config import Config
+from bot.config import LOCAL, Config, Indexing
 from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, boxes, read_corpus, read_source, recheck
 from bot.documents import Document
 from bot.embed import Encoder
 from bot.engine import DECIMALS, Block, Engine, Within
-from bot.errors import CorpusError, IndexCorrupt, IndexStale, IndexTooNew, IndexUnusable, UsageError
+from bot.errors import (
+    CorpusError,
+    IndexCorrupt,
+    IndexStale,
+    IndexTooNew,
+    IndexUnreachable,
+    IndexUnusable,
+    UsageError,
+)
 from bot.generations import Publication
 from bot.lexical import Wanted, Words, terms
 from bot.local import LocalBuilder, LocalEngine
@@ -189,10 +197,12 @@ class Index:
 
         If nothing changed, nothing is written. With `rebuild`, nothing of an index that is there is used.
         An index that is damaged or of other settings is replaced; one of a later format only with `rebuild`.
-        Raises CorpusError, IndexLocked, IndexTooNew.
+        Raises CorpusError, IndexLocked, IndexTooNew, IndexUnreachable.
         """
         began = time.perf_counter()
         with generations.writing(folder):
+            if config.index.engine == "milvus":
+                milvus.Milvus(config.index).connect()  # not only after everything was embedded
             drafts.settle(folder, config.corpus)
             known = None if rebuild else usable(folder, encoder, config)
             known_files = known.files if known and known.is_in(corpus_folder) else ()
@@ -202,7 +212,8 @@ class Index:
             before = known.documents if known else {}
             after = {document.id: document for document in corpus.documents}
             compiles = export.can(encoder, config.model) and not (known and known.compiled)
-            if known and known.is_of(corpus, corpus_folder) and not compiles:
+            moves = known is not None and known.engine.kind != config.index.engine
+            if known and known.is_of(corpus, corpus_folder) and not compiles and not moves:
                 index, embedded = known, 0
                 originals.keep(folder, corpus_folder, known.sources)
             else:
@@ -213,7 +224,7 @@ class Index:
                     if compiles:
                         compiled = until_written.enter_context(export.compiled(encoder, config.model, folder))
                         built = replace(built, compiled=compiled)
-                    index = built.publish(folder, corpus_folder, about, config.staff.generations)
+                    index = built.publish(folder, corpus_folder, about, config)
         added, changed, removed = differences(before, after)
         return Report(
             added=added,
@@ -264,17 +275,18 @@ class Index:
         folder: Path,
         read: Path,
         about: Publication,
-        keep: int,
+        config: Config,
         ready: Callable[[str], None] = lambda generation: None,
     ) -> Index:
         """Makes this the current index of `folder`, and returns it as it is loaded from there. `read`: where its
-        sources are now, to be copied. `keep` and `ready` as for `generations.publish`. Call it within `writing`."""
+        sources are now, to be copied. `ready` as for `generations.publish`. Call it within `writing`."""
         originals.keep(folder, read, self.sources)
-        generations.publish(folder, lambda new: self._write(new, folder), about, keep=keep, ready=ready)
-        tidy(folder)
-        return Index.load(folder)
+        keep = config.staff.generations
+        generations.publish(folder, lambda new: self._write(new, folder, config.index), about, keep=keep, ready=ready)
+        tidy(folder, config.index)
+        return Index.load(folder, choice=config.index)
 
-    def _write(self, new: Path, folder: Path) -> dict[str, Any]:
+    def _write(self, new: Path, folder: Path, choice: Indexing) -> dict[str, Any]:
         _write_lines(new / "documents.jsonl", (document.to_dict() for document in self.documents.values()))
         rows = zip(self.passages, self.keys, strict=True)
         _write_lines(new / "passages.jsonl", ({**asdict(passage), "key": key} for passage, key in rows))
@@ -286,18 +298,24 @@ class Index:
             "model": self.model,
             "fingerprint": self.fingerprint,
             "background": self.background,
-            "engine": self.engine.save(new),
+            "engine": self._write_engine(new, folder, choice),
             "corpus": corpus,
             "counts": {"documents": len(self.documents), "passages": len(self.passages)},
             **({"compiled": self.compiled.write(new)} if self.compiled else {}),
         }
 
-    @classmethod
-    def load(cls, folder: Path, id: str | None = None) -> Index:
-        """The index in use in `folder`, or the generation with this `id`; every file checked against its hash.
+    def _write_engine(self, new: Path, folder: Path, choice: Indexing) -> dict[str, Any]:
+        if choice.engine == "milvus" and isinstance(self.engine, LocalEngine):
+            return milvus.write(self.engine, folder, new, choice)
+        return self.engine.save(new)
 
-        Raises IndexMissing, IndexCorrupt or IndexTooNew, and UsageError for an `id` that is not kept. `check_made_by`
-        tells whether it fits a model.
+    @classmethod
+    def load(cls, folder: Path, id: str | None = None, choice: Indexing = LOCAL) -> Index:
+        """The index in use in `folder`, or the generation with this `id`; every file checked against its hash.
+        `choice`: where the server is, if it is searched on one.
+
+        Raises IndexMissing, IndexCorrupt, IndexTooNew or IndexUnreachable, and UsageError for an `id` that is not kept.
+        `check_made_by` tells whether it fits a model.
         """
         generation = generations.current(folder) if id is None else generations.one_of(folder, id)
         here, manifest = generation.folder, generation.manifest
@@ -311,7 +329,7 @@ class Index:
                     Passage(**{**line, "sentences": tuple((start, end) for start, end in line["sentences"])})
                     for line in passages
                 ),
-                engine=LocalEngine.load(here),
+                engine=_engine(here, manifest["engine"], choice),
                 sources=tuple(SourceFile(**line) for line in _read_lines(here / "sources.jsonl")),
                 files=tuple(ReadFile.from_dict(line) for line in _read_lines(here / "files.jsonl")),
                 corpus=folder / manifest["corpus"] if manifest["corpus"] else None,
@@ -464,9 +482,17 @@ def sources_of(generation: generations.Generation) -> tuple[SourceFile, ...]:
         raise IndexCorrupt(f"{path} is damaged: {error}", remedy=generations.REBUILD) from error
 
 
-def tidy(folder: Path) -> None:
+def _engine(generation: Path, manifest: Mapping[str, Any], choice: Indexing) -> Engine:
+    if manifest["kind"] == "milvus":
+        return milvus.MilvusEngine.load(generation, manifest, choice)
+    return LocalEngine.load(generation)
+
+
+def tidy(folder: Path, choice: Indexing) -> None:
     """Removes the copies of files that no kept generation was made from and no publication under way puts into the
-    corpus; none where that cannot be told. Call it within `generations.writing`."""
+    corpus; none where that cannot be told. And what no kept generation has on a server. Call it within
+    `generations.writing`."""
+    milvus.tidy(folder, (generation.manifest["engine"] for generation in generations.kept(folder)), choice)
     swap = originals.under_way(folder)
     used = {step.after.sha256 for step in swap.steps if step.after} if swap else set()
     try:
@@ -497,9 +523,9 @@ def describe(encoder: Encoder) -> dict[str, Any]:
 def usable(folder: Path, encoder: Encoder, config: Config) -> Index | None:
     """The index in `folder` if its vectors can be used again."""
     try:
-        index = Index.load(folder)
+        index = Index.load(folder, choice=config.index)
         index.check_made_by(encoder, config)
-    except IndexTooNew:
+    except (IndexTooNew, IndexUnreachable):
         raise
     except IndexUnusable as error:
         logger.info("building from the start: %s", error.problem)

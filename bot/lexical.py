@@ -7,7 +7,7 @@ import logging
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, pairwise
@@ -178,6 +178,13 @@ class Lexical(Words):
 
     def holders(self, terms: Sequence[str]) -> list[int]:
         return [len(self._postings(term)[0]) for term in terms]
+
+    def postings(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Each term that a passage holds, in the order of their UTF-8, with these passages, ascending, and what it adds
+        to the score of each."""
+        for term in sorted([*self._words.rows, *self._pairs.rows], key=str.encode):
+            if term:
+                yield term, *self._postings(term)
 
     def best(self, wanted: Wanted, k: int, within: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The `k` passages with the highest scores over 0 and these scores, best first, equal ones by row; fewer if

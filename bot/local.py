@@ -8,6 +8,7 @@ bm25/             `bot.lexical`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ _VECTORS, _SENTENCES, _STARTS, _WORDS = "vectors.npy", "sentences.npy", "sentenc
 
 class LocalEngine:
     """A `bot.engine.Engine`: exact."""
+
+    kind = "local"
 
     def __init__(self, vectors: np.ndarray, sentences: np.ndarray, starts: np.ndarray, words: Lexical) -> None:
         """The arrays as the module describes them. Raises IndexCorrupt if they do not belong together."""
@@ -50,6 +53,9 @@ class LocalEngine:
             for name in (_VECTORS, _SENTENCES, _STARTS)
         )
         return cls(vectors, sentences, starts, Lexical.load(generation / _WORDS))
+
+    def check(self) -> Iterator[str]:
+        yield from ()
 
     def save(self, generation: Path) -> dict[str, Any]:
         for name, array in ((_VECTORS, self._vectors), (_SENTENCES, self._sentences), (_STARTS, self._starts)):

@@ -247,7 +247,7 @@ def publish(
                 originals.begin(home, swap)
 
             report(0.95, "Writing")
-            built.publish(home, stage, about, config.staff.generations, ready)
+            built.publish(home, stage, about, config, ready)
         with _settled(home, config):
             served()
         return generations.publications(home)[0]
@@ -271,8 +271,9 @@ def roll_back(
     """
     with generations.writing(home):
         drafts.settle(home, config.corpus)
-        current = Index.load(home)
-        target = Index.load(home, _before(home, current.generation) if generation is None else generation)
+        current = Index.load(home, choice=config.index)
+        wanted = _before(home, current.generation) if generation is None else generation
+        target = Index.load(home, wanted, config.index)
         corpus = corpus or current.corpus
         if corpus is None or not corpus.is_dir():
             raise CorpusError("the folder of the documents is not there", remedy="Name it with --corpus.")
