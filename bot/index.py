@@ -202,7 +202,7 @@ class Index:
         began = time.perf_counter()
         with generations.writing(folder):
             if config.index.engine == "milvus":
-                milvus.Milvus(config.index).connect()  # not only after everything was embedded
+                milvus.Milvus(config.index).reach()  # not only after everything was embedded
             drafts.settle(folder, config.corpus)
             known = None if rebuild else usable(folder, encoder, config)
             known_files = known.files if known and known.is_in(corpus_folder) else ()

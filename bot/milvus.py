@@ -104,8 +104,9 @@ class Milvus:
 
     def connect(self) -> Any:
         """The client. Raises IndexUnreachable."""
-        # What is asked goes to the server and nowhere else: a proxy of the environment is not used.
-        options = {"grpc.enable_http_proxy": 0}
+        # What is asked goes to the server and nowhere else: a proxy of the environment is not used. A server that came
+        # back is found at once, and not after the delays that all channels of the process share.
+        options = {"grpc.enable_http_proxy": 0, "grpc.use_local_subchannel_pool": 1}
         with self._making:
             if self._made is None:
                 with self._faults():
@@ -129,6 +130,10 @@ class Milvus:
                     raise
             client.load_collection(collection, timeout=limit)
             return do(collection, *arguments, timeout=limit, **options)
+
+    def reach(self) -> None:
+        """Raises IndexUnreachable if the server does not answer."""
+        self.call("has_collection", _PREFIX)
 
     def create(self, collection: str, dimension: int) -> None:
         kinds = self._pymilvus.DataType
@@ -162,17 +167,22 @@ class Milvus:
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
+        from grpc import RpcError
+
         try:
             yield
         except self._pymilvus.MilvusException as error:
             if error.code == _NO_COLLECTION:
                 raise IndexCorrupt("the collection of the index is not in Milvus", remedy=REBUILD) from error
-            reason = str(error.message).partition("\n")[0][:200]
-            raise IndexUnreachable(
-                f"the index at {_place(self._choice.url)} cannot be asked: {reason}",
-                remedy="Check that Milvus runs there and can be reached from here, [index] url and "
-                "PLAINQUOTE_INDEX_TOKEN.",
-            ) from error
+            raise self._unreachable(str(error.message)) from error
+        except RpcError as error:
+            raise self._unreachable(str(error.details())) from error
+
+    def _unreachable(self, reason: str) -> IndexUnreachable:
+        return IndexUnreachable(
+            f"the index at {_place(self._choice.url)} cannot be asked: {reason.partition(chr(10))[0][:200]}",
+            remedy="Check that Milvus runs there and can be reached from here, [index] url and PLAINQUOTE_INDEX_TOKEN.",
+        )
 
 
 def _place(url: str) -> str:

@@ -123,7 +123,7 @@ def milvus_serving(folder: Path) -> Iterator[MilvusServer]:
 
 
 @pytest.fixture(scope="session")
-def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def milvus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Milvus server that all tests share."""
     with milvus_serving(tmp_path_factory.mktemp("milvus") / "data") as server:
         yield server.url
@@ -133,7 +133,7 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Runs a test with each engine: `CONFIG` of its module names it."""
     if request.param == "milvus":
-        choice = Indexing(engine="milvus", url=request.getfixturevalue("milvus"))
+        choice = Indexing(engine="milvus", url=request.getfixturevalue("milvus_url"))
         monkeypatch.setattr(request.module, "CONFIG", dataclasses.replace(request.module.CONFIG, index=choice))
     return str(request.param)
 

@@ -36,6 +36,7 @@ ONLY_IN = {
     "tokenizers": {"compiled", "export"},
     "transformers": {"embed"},
     "faiss": {"vectors"},
+    "grpc": {"milvus"},
     "pymilvus": {"milvus"},
     "bm25s": {"lexical"},
     "Stemmer": {"lexical"},
