@@ -85,7 +85,8 @@ class Engine(Protocol):
         """(n,) float64: the cosine of each sentence of a passage, in order, rounded to `DECIMALS`."""
 
     def save(self, generation: Path) -> dict[str, Any]:
-        """Puts what it is loaded from into the folder of a new generation; what the manifest says of it."""
+        """What the manifest of a new generation says of it. All files of the folder that it was built in are in
+        `generation` already; an engine may put more beside them."""
 
 
 class Builder(Protocol):
@@ -93,4 +94,10 @@ class Builder(Protocol):
 
     def add(self, block: Block) -> None: ...
 
+    def flush(self) -> None:
+        """Has what was added written to where it outlives this process."""
+
     def finish(self) -> Engine: ...
+
+    def close(self) -> None:
+        """Lets go of what is open, finished or not."""
