@@ -251,7 +251,7 @@ class Bot:
         return retrieve(query, index, encoder, self.config, k, timings)
 
     def _knowledge(self, index: Index) -> Knowledge:
-        speller = Speller(index.vocabulary, index.names, index.words.together)
+        speller = Speller(index.vocabulary, index.named, index.words.together)
         return Knowledge.of(speller, self._glossary, index.words.holds)
 
 

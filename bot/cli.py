@@ -212,11 +212,10 @@ def _watch(options: argparse.Namespace) -> int:
 
 def _updater(options: argparse.Namespace) -> Callable[[], Report]:
     """Brings the index up to date whenever it is called; only the first time, `--rebuild` counts."""
-    from bot.embed import load_encoder
-    from bot.index import Index
+    from bot.index import Index, encoder_for
 
     config = _config(options)
-    encoder = load_encoder(config.model)
+    encoder = encoder_for(options.index, config.model, rebuild=options.rebuild)
     corpus = options.corpus or DEFAULT_CORPUS
     rebuild = iter([options.rebuild])
     return lambda: Index.update(options.index, corpus, encoder, config, rebuild=next(rebuild, False))

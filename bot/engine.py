@@ -92,7 +92,8 @@ class Engine(Protocol):
         """What is no longer as it was saved, for a person to read, as far as opening it does not look at that."""
 
     def save(self, generation: Path) -> dict[str, Any]:
-        """Puts what it is loaded from into the folder of a new generation; what the manifest says of it."""
+        """What the manifest of a new generation says of it. All files of the folder that it was built in are in
+        `generation` already; an engine may put more beside them."""
 
 
 class Builder(Protocol):
@@ -100,4 +101,10 @@ class Builder(Protocol):
 
     def add(self, block: Block) -> None: ...
 
+    def flush(self) -> None:
+        """Has what was added written to where it outlives this process."""
+
     def finish(self) -> Engine: ...
+
+    def close(self) -> None:
+        """Lets go of what is open, finished or not."""

@@ -8,6 +8,7 @@ bm25/             `bot.lexical`
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from bot import vectors
 from bot.engine import DECIMALS, Block, Scores, Within
 from bot.errors import IndexCorrupt
 from bot.generations import REBUILD
-from bot.lexical import Lexical, Wanted
+from bot.lexical import POSTINGS, Lexical, LexicalBuilder, Wanted
+from bot.tables import Rows, mapped
 
 _ROWS = 4096
 """Passages that are scored at a time, to bound the memory."""
 
-_VECTORS, _SENTENCES, _STARTS, _WORDS = "vectors.npy", "sentences.npy", "sentences_at.npy", "bm25"
+WORDS = "bm25"
+_VECTORS, _SENTENCES, _STARTS = "vectors.npy", "sentences.npy", "sentences_at.npy"
 
 
 class LocalEngine:
@@ -46,21 +49,15 @@ class LocalEngine:
         self.passages = len(vectors)
 
     @classmethod
-    def load(cls, generation: Path) -> LocalEngine:
+    def load(cls, folder: Path) -> LocalEngine:
         """Raises ValueError or OSError for files that cannot be read, IndexCorrupt."""
-        vectors, sentences, starts = (
-            np.asarray(np.load(generation / name, mmap_mode="r", allow_pickle=False))
-            for name in (_VECTORS, _SENTENCES, _STARTS)
-        )
-        return cls(vectors, sentences, starts, Lexical.load(generation / _WORDS))
+        vectors, sentences, starts = (mapped(folder / name) for name in (_VECTORS, _SENTENCES, _STARTS))
+        return cls(vectors, sentences, starts, Lexical(folder / WORDS))
 
     def check(self) -> Iterator[str]:
         yield from ()
 
     def save(self, generation: Path) -> dict[str, Any]:
-        for name, array in ((_VECTORS, self._vectors), (_SENTENCES, self._sentences), (_STARTS, self._starts)):
-            np.save(generation / name, array, allow_pickle=False)
-        self.words.save(generation / _WORDS)
         return {"kind": "local"}
 
     def nearest(self, vector: np.ndarray, k: int, within: Within | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -117,24 +114,41 @@ class LocalEngine:
         return np.round(np.concatenate(best), DECIMALS)
 
 
-class LocalBuilder:
-    """A `bot.engine.Builder` of a `LocalEngine`. k1, b: of BM25."""
+def strip(generation: Path) -> None:
+    """Removes the files of an engine but for its `bot.lexical.Terms`, once another engine has what is in them."""
+    for name in (_VECTORS, _SENTENCES, _STARTS, *(f"{WORDS}/{postings}" for postings in POSTINGS)):
+        (generation / name).unlink()
 
-    def __init__(self, k1: float, b: float) -> None:
-        self._blocks: list[Block] = []
-        self._k1, self._b = k1, b
+
+class LocalBuilder:
+    """A `bot.engine.Builder` of a `LocalEngine` in `folder`. k1, b: of BM25."""
+
+    def __init__(self, folder: Path, *, dimension: int, k1: float, b: float) -> None:
+        self._folder = folder
+        self._vectors = Rows(folder / _VECTORS, np.float32, dimension)
+        self._sentences = Rows(folder / _SENTENCES, np.float16, dimension)
+        self._starts = array("q", [0])
+        self._words = LexicalBuilder(folder / WORDS, k1=k1, b=b)
 
     def add(self, block: Block) -> None:
-        self._blocks.append(block)
+        self._vectors.add(block.vectors)
+        self._sentences.add(block.sentences)
+        self._starts.extend((self._starts[-1] + np.cumsum(block.counts)).tolist())
+        self._words.add(block.terms)
+
+    def flush(self) -> None:
+        self._vectors.flush()
+        self._sentences.flush()
+
+    def close(self) -> None:
+        for writer in (self._vectors, self._sentences, self._words):
+            writer.close()
 
     def finish(self) -> LocalEngine:
-        counts = np.concatenate([block.counts for block in self._blocks])
-        return LocalEngine(
-            np.concatenate([block.vectors for block in self._blocks]),
-            np.concatenate([block.sentences for block in self._blocks]),
-            np.concatenate([[0], np.cumsum(counts)]),
-            Lexical.of_words([terms for block in self._blocks for terms in block.terms], k1=self._k1, b=self._b),
-        )
+        self.close()
+        np.save(self._folder / _STARTS, np.frombuffer(self._starts, dtype=np.int64), allow_pickle=False)
+        self._words.finish()
+        return LocalEngine.load(self._folder)
 
 
 def _rows(within: Within) -> np.ndarray:

@@ -6,11 +6,11 @@ Each generation has a collection of its own, with a row a passage, that does not
     row        int64, primary key: the passage's row in the index
     vector     (d,) float32, unit length
     sentences  array of texts: the vector of each sentence in order, float16, little-endian, as base64
-    words      sparse float32: what BM25 adds for each term that the passage holds, at the term's place in `terms` + 1
+    words      sparse float32: what BM25 adds for each term that the passage holds, at the term's place in `Terms` + 1
 
 In the generation's folder are
 
-    terms/       the words and pairs of all passages: `bot.terms`
+    bm25/        the words and pairs of all passages: `bot.lexical.Terms`
     rows.sha256  a hash a line for each `_BLOCK` rows in order, to compare the collection with what was written
 
 and in the index's folder
@@ -33,7 +33,6 @@ import os
 import tempfile
 import threading
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -46,9 +45,9 @@ from bot.config import Indexing
 from bot.engine import DECIMALS, Scores, Within
 from bot.errors import ConfigError, IndexCorrupt, IndexUnreachable, IndexUnusable
 from bot.generations import REBUILD
-from bot.lexical import Lexical, Wanted
-from bot.local import LocalEngine
-from bot.terms import Terms
+from bot.lexical import Lexical, Terms, Wanted
+from bot.local import WORDS, LocalEngine, strip
+from bot.tables import Recent
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +62,8 @@ _MOST = 16384
 _RANKED = 2048
 """Rows that are read and scored exactly in one search, at most but for ties."""
 
-_KEPT = 2048
-"""Rows that are kept in memory."""
+_MEMORY = 32 << 20
+"""Bytes of rows that are kept in memory."""
 
 _CHECKED = 1000
 """Blocks that are compared with what was written, at most."""
@@ -79,11 +78,14 @@ _NO_COLLECTION, _NOT_LOADED = 100, 101
 """Milvus's codes of errors. A server that starts again may have forgotten what was loaded."""
 
 _VECTOR, _SENTENCES, _WORDS, _ROW = "vector", "sentences", "words", "row"
-_TERMS, _HASHES, _COLLECTIONS = "terms", "rows.sha256", "collections.json"
+_HASHES, _COLLECTIONS = "rows.sha256", "collections.json"
 
 _LINKS = {"M": 32, "efConstruction": 200}
 _EFFORTS = (128, 256, 512, 1024, 2048)
 """How many neighbours an approximate search looks at, from the least effort to the most."""
+
+_POSTINGS = 1 << 22
+"""Terms of passages that are sorted at a time."""
 
 _SAMPLED, _COMPARED = 200, 65536
 """Passages whose nearest ones are looked for, and those that they are compared with at a time."""
@@ -287,9 +289,6 @@ def write(engine: LocalEngine, home: Path, generation: Path, choice: Indexing) -
 
 def _write(engine: LocalEngine, generation: Path, milvus: Milvus, collection: str, choice: Indexing) -> Place:
     passages = engine.passages
-    Terms.write(
-        generation / _TERMS, ((term.encode(), len(rows)) for term, rows, _ in engine.words.postings()), passages
-    )
     milvus.create(collection, engine.vectors(np.array([0])).shape[1])
     with (
         tempfile.TemporaryDirectory(dir=generation) as folder,
@@ -303,6 +302,7 @@ def _write(engine: LocalEngine, generation: Path, milvus: Milvus, collection: st
             hashes.write(_hash(block) + "\n")
     kind = "FLAT" if passages <= choice.exact_up_to else "HNSW"
     milvus.load(collection, kind)
+    strip(generation)
     found = milvus.count(collection)
     if found != passages:
         raise IndexUnusable(f"{found} of {passages} passages arrived in Milvus", remedy="Try again: bot index")
@@ -354,18 +354,27 @@ class _ByPassage:
 
     def __init__(self, words: Lexical, folder: Path) -> None:
         counts = np.zeros(words.passages, dtype=np.int64)
-        for _, rows, _ in words.postings():
-            counts[rows] += 1
+        for _, postings in words.postings():
+            for at in range(0, len(postings.passages), _POSTINGS):
+                counts += np.bincount(postings.passages[at : at + _POSTINGS], minlength=words.passages)
         self._ends = np.cumsum(counts)
-        total = int(self._ends[-1])
+        self._starts = self._ends - counts
+        total = max(int(self._ends[-1]), 1)
         self._terms = np.lib.format.open_memmap(folder / "terms.npy", "w+", np.uint32, (total,))
         self._weights = np.lib.format.open_memmap(folder / "weights.npy", "w+", np.float32, (total,))
-        self._starts = self._ends - counts
         free = self._starts.copy()
-        for place, (_, rows, weights) in enumerate(words.postings()):
-            at = free[rows]
-            self._terms[at], self._weights[at] = place + 1, weights
-            free[rows] += 1
+        for first, postings in words.postings():
+            for at in range(0, len(postings.passages), _POSTINGS):
+                held_by = postings.passages[at : at + _POSTINGS]
+                terms = np.searchsorted(postings.at, np.arange(at, at + len(held_by)), side="right") + first
+                order = np.argsort(held_by, kind="stable")
+                held_by = held_by[order]
+                new = np.flatnonzero(np.diff(held_by, prepend=-1))
+                lengths = np.diff(new, append=len(held_by))
+                to = free[held_by] + np.arange(len(held_by)) - np.repeat(new, lengths)
+                self._terms[to] = terms[order]
+                self._weights[to] = postings.scores[at : at + _POSTINGS][order]
+                free[held_by[new]] += lengths
 
     def of(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """(terms,) int64, ascending, and float32, as `_Row` has them."""
@@ -425,8 +434,7 @@ class MilvusEngine:
         self._milvus = milvus
         self._place = place
         self._hashes = hashes
-        self._kept: OrderedDict[int, _Row] = OrderedDict()
-        self._keeping = threading.Lock()
+        self._kept: Recent[_Row] = Recent(_MEMORY)
         self._counted = False
         self.words = words
         self.passages = place.passages
@@ -439,7 +447,7 @@ class MilvusEngine:
         Raises KeyError, TypeError, ValueError or OSError for files that cannot be read, ConfigError, and IndexCorrupt
         if not all rows are there."""
         place = Place.of(manifest)
-        words = Terms.load(generation / _TERMS)
+        words = Terms(generation / WORDS)
         hashes = (generation / _HASHES).read_text(encoding="ascii").splitlines()
         engine = cls(Milvus(choice), place, words, hashes)
         try:
@@ -464,7 +472,7 @@ class MilvusEngine:
 
     def matching(self, wanted: Wanted, k: int, within: Within | None = None) -> tuple[np.ndarray, np.ndarray]:
         places = ((self.words.place(term), weight) for term, weight in wanted.weights.items())
-        sought = {place + 1: weight for place, weight in places if place is not None}
+        sought = {place + 1: weight for place, weight in places if place >= 0}
         if not sought:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         return self._best(_WORDS, sought, k, within, lambda rows: self._lexical(wanted, self._rows(rows)))
@@ -501,9 +509,7 @@ class MilvusEngine:
         weights = dict(zip(kept.terms.tolist(), kept.weights.tolist(), strict=True))
         places = {term: self.words.place(term) for _, group in wanted.groups() for term in group}
         return {
-            term: wanted.weights[term] * weights[place + 1]
-            for term, place in places.items()
-            if place is not None and place + 1 in weights
+            term: wanted.weights[term] * weights[place + 1] for term, place in places.items() if place + 1 in weights
         }
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
@@ -535,10 +541,8 @@ class MilvusEngine:
         for weight, group in wanted.groups():
             own = np.zeros(len(kept), dtype=np.float32)
             for term in group:
-                place = self.words.place(term)
-                if place is not None:
-                    here = terms == place + 1
-                    own[at[here]] += weights[here]
+                here = terms == self.words.place(term) + 1
+                own[at[here]] += weights[here]
             scores += np.float32(weight) * own
         return scores
 
@@ -546,16 +550,12 @@ class MilvusEngine:
 
     def _rows(self, rows: np.ndarray) -> list[_Row]:
         """These passages, in this order."""
-        with self._keeping:
-            found = {row: self._kept[row] for row in rows.tolist() if row in self._kept}
+        found = {row: kept for row in rows.tolist() if (kept := self._kept.get(row))}
         missing = [row for row in rows.tolist() if row not in found]
         for at in range(0, len(missing), _BLOCK):
-            found |= self._read(missing[at : at + _BLOCK])
-        with self._keeping:
-            for row in missing[-_KEPT:]:
-                self._kept[row] = found[row]
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            for row, read in self._read(missing[at : at + _BLOCK]).items():
+                found[row] = read
+                self._kept.put(row, read, read.vector.nbytes + read.sentences.nbytes + 3 * read.weights.nbytes)
         return [found[row] for row in rows.tolist()]
 
     def _read(self, rows: list[int]) -> dict[int, _Row]:

@@ -148,7 +148,7 @@ def test_the_ranks_are_those_of_all_passages(library: dict[str, Bot]) -> None:
     assert sorted(hit.row for hit in every) == list(range(len(bot.index.passages)))
     assert [hit.score for hit in every] == sorted((hit.score for hit in every), reverse=True)
     # An oracle without the code that ranks: the order of all cosines with the question's vector.
-    vectors = bot.index.vectors.reconstruct_n(0, len(bot.index.passages)).astype(np.float64)
+    vectors = bot.index.engine.vectors(np.arange(len(bot.index.passages))).astype(np.float64)
     cosines = np.round(vectors @ found.trace.hits.vector.astype(np.float64), 6)
     order = [int(row) for row in np.lexsort((np.arange(len(cosines)), -cosines))]
     assert [hit.row for hit in sorted(every, key=lambda hit: hit.dense_rank or 0)] == order

@@ -18,7 +18,6 @@ import pytest
 from conftest import CORPUS, ROOT, MilvusServer, WordEncoder, milvus_serving
 
 from bot import generations, milvus
-from bot.answer import Answer
 from bot.bot import Bot
 from bot.check import check
 from bot.config import Answering, Config, Indexing, PassageSize, Staff
@@ -86,21 +85,22 @@ def test_answers_are_those_of_the_local_engine(tmp_path: Path, corpus: Path, mil
 
 
 def test_answers_of_the_shipped_corpus_are_the_same_with_the_real_model(
-    bot: Bot, encoder: Encoder, tmp_path: Path, milvus_url: str
+    encoder: Encoder, tmp_path: Path, milvus_url: str
 ) -> None:
-    config = Config(index=Indexing(engine="milvus", url=milvus_url))
-    Index.update(tmp_path / "index", CORPUS, encoder, config)
-    other = Bot(Index.load(tmp_path / "index", choice=config.index), encoder, config)
+    bots = []
+    for name, config in (("local", Config()), ("milvus", Config(index=Indexing(engine="milvus", url=milvus_url)))):
+        Index.update(tmp_path / name, CORPUS, encoder, config)
+        bots.append(Bot(Index.load(tmp_path / name, choice=config.index), encoder, config))
 
     def said(by: Bot, question: str, history: tuple[str, ...] = ()) -> str:
-        found: Answer = by.ask(question, history)
-        return json.dumps({k: v for k, v in found.to_dict().items() if k != "timings_ms"}, sort_keys=True, default=str)
+        found = by.ask(question, history).to_dict()
+        return json.dumps({k: v for k, v in found.items() if k != "timings_ms"}, sort_keys=True, default=str)
 
+    local, other = bots
     for question in QUESTIONS:
-        assert said(other, question) == said(bot, question)
-    assert said(other, "for how long?", ("does it help with pain",)) == said(
-        bot, "for how long?", ("does it help with pain",)
-    )
+        assert said(other, question) == said(local, question)
+    follow_up = ("for how long?", ("does it help with pain",))
+    assert said(other, *follow_up) == said(local, *follow_up)
 
 
 @pytest.mark.parametrize("kind", ["server", "file"])
@@ -109,7 +109,8 @@ def test_every_number_is_the_local_engines(kind: str, tmp_path: Path, request: p
     url = request.getfixturevalue("milvus_url") if kind == "server" else str(tmp_path / "own.db")
     encoder = WordEncoder()
     texts = ["pain", "ketamine pain. Pain again.", "park here", "pain", "🙂", "park", "pain", "Ketamine pain helps"] * 6
-    local = index_of(texts, encoder).engine
+    index = index_of(texts, encoder)
+    local = index.engine
     engine = written(texts, encoder, tmp_path, Indexing(engine="milvus", url=url))
     every = np.arange(len(texts))
     np.testing.assert_array_equal(engine.vectors(every), local.vectors(every))
@@ -145,14 +146,10 @@ def index_of(texts: list[str], encoder: WordEncoder) -> Index:
 
 
 def written(texts: list[str], encoder: WordEncoder, home: Path, choice: Indexing) -> MilvusEngine:
-    generation = home / "000001"
-    generation.mkdir()
-    said = milvus_write(index_of(texts, encoder), home, generation, choice)
+    index, generation = index_of(texts, encoder), home / "000001"
+    shutil.copytree(index.files_in, generation)
+    said = milvus.write(index.engine, home, generation, choice)  # type: ignore[arg-type]
     return MilvusEngine.load(generation, said, choice)
-
-
-def milvus_write(index: Index, home: Path, generation: Path, choice: Indexing) -> dict[str, object]:
-    return milvus.write(index.engine, home, generation, choice)  # type: ignore[arg-type]
 
 
 # Generations
@@ -264,14 +261,14 @@ def test_an_approximate_index_finds_what_it_promises(
     encoder = WordEncoder()
     texts = [f"ketamine {n} helps pain {n % 7} in {n * n % 31} days" for n in range(300)]
     choice = Indexing(engine="milvus", url=milvus_url, exact_up_to=100)
-    engine, local = written(texts, encoder, tmp_path, choice), index_of(texts, encoder).engine
+    engine, index = written(texts, encoder, tmp_path, choice), index_of(texts, encoder)
     vector = encoder.encode_query("ketamine 12 pain")
-    found, expected = engine.nearest(vector, 10)[0].tolist(), local.nearest(vector, 10)[0].tolist()
+    found, expected = engine.nearest(vector, 10)[0].tolist(), index.engine.nearest(vector, 10)[0].tolist()
     assert len({*found} & {*expected}) >= 9
-    (tmp_path / "other" / "000001").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
     monkeypatch.setattr(milvus, "_EFFORTS", ())
     with pytest.raises(IndexUnusable, match=r"only 0\.0% are found") as caught:
-        milvus_write(index_of(texts, encoder), tmp_path / "other", tmp_path / "other" / "000001", choice)
+        written(texts, encoder, tmp_path / "other", choice)
     assert "exact_up_to" in caught.value.remedy
     assert collections(milvus_url, tmp_path / "other") == set()
 
