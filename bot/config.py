@@ -114,6 +114,15 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class Searching:
+    """`exact_up_to`: with more passages than that, the nearest vectors are looked for in a part of them (an inverted
+    file), so wide that of the ten nearest on average a share of `recall` is found, measured when the index is built."""
+
+    exact_up_to: int = 50_000
+    recall: float = 0.99
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """`glossary`: the file of the clinic's own words for what patients say; empty: the one that is shipped."""
 
@@ -197,6 +206,7 @@ class Config:
     passages: PassageSize = field(default_factory=PassageSize)
     model: ModelChoice = field(default_factory=ModelChoice)
     ranking: Ranking = field(default_factory=Ranking)
+    index: Searching = field(default_factory=Searching)
     query: Asking = field(default_factory=Asking)
     answer: Answering = field(default_factory=Answering)
     web: Web = field(default_factory=Web)
@@ -228,6 +238,8 @@ class Config:
         _require(0 <= self.ranking.sentence_weight < inf, "[ranking] sentence_weight", "0 or more")
         _require(0 <= self.ranking.k1 < inf, "[ranking] k1", "0 or more")
         _require(0 <= self.ranking.b <= 1, "[ranking] b", "between 0 and 1")
+        _require(self.index.exact_up_to >= 1, "[index] exact_up_to", "1 or more")
+        _require(0 < self.index.recall <= 1, "[index] recall", "above 0, 1 at most")
         _require(1 <= self.answer.quotes <= 10, "[answer] quotes", "between 1 and 10")
         above = self.answer.answer_above
         _require(0 <= above <= 1 or above == -1, "[answer] answer_above", "between 0 and 1, or to -1")

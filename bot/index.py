@@ -104,7 +104,7 @@ class Index:
     `corpus`: the folder that was read, to check that a source is still as it was; None if there is none. `home`: the
     folder that it was loaded from.
     `vocabulary`: the words of all texts, titles and headings, folded, with their counts; `named`: those of titles and
-    headings.
+    headings. `searching`: the settings of ``[index]`` that it was built with.
     `background`: the mean cosine of common health questions with the passage nearest to each, and likewise with
     the nearest sentence: what a match of the right field but the wrong subject is worth in this index.
     `compiled`: the encoder that questions can be embedded with.
@@ -121,6 +121,7 @@ class Index:
     background: tuple[float, float]
     vocabulary: Mapping[str, int]
     named: Sequence[str]
+    searching: Mapping[str, Any]
     files_in: Path
     scratch: object
     compiled: Compiled | None = field(default=None)
@@ -164,8 +165,18 @@ class Index:
             scratch = _Scratch()
             into = scratch.folder
         ranking = config.ranking
-        with closing(LocalBuilder(into, dimension=encoder.dimension, k1=ranking.k1, b=ranking.b)) as builder:
-            facts = building.write(corpus, encoder, config, known, into, builder, report)
+        questions = building.questions(encoder)
+        with closing(
+            LocalBuilder(
+                into,
+                dimension=encoder.dimension,
+                k1=ranking.k1,
+                b=ranking.b,
+                searching=config.index,
+                questions=questions,
+            )
+        ) as builder:
+            facts = building.write(corpus, encoder, config, known, into, builder, questions, report)
             engine = builder.finish()
         return cls._of(
             into,
@@ -193,6 +204,7 @@ class Index:
             background=(facts["background"][0], facts["background"][1]),
             vocabulary=words["counts"],
             named=words["named"],
+            searching=facts["searching"],
             files_in=folder,
             **more,
         )
@@ -227,7 +239,8 @@ class Index:
             before = known.documents if known else {}
             after = {document.id: document for document in corpus.documents}
             compiles = export.can(encoder, config.model) and not (known and known.compiled)
-            if known and known.is_of(corpus, corpus_folder) and not compiles:
+            same = known and known.is_of(corpus, corpus_folder) and known.searching == asdict(config.index)
+            if known and same and not compiles:
                 index, embedded = known, 0
                 originals.keep(folder, corpus_folder, known.sources)
                 building.clear(folder)
@@ -320,6 +333,7 @@ class Index:
             "engine": self.engine.save(new),
             "corpus": corpus,
             "counts": {"documents": len(self.documents), "passages": len(self.passages)},
+            "searching": self.searching,
             "shown": SHOWN,
             **({"compiled": self.compiled.write(new)} if self.compiled else {}),
         }
@@ -338,7 +352,7 @@ class Index:
             return cls._of(
                 here,
                 manifest,
-                LocalEngine.load(here),
+                LocalEngine.load(here, manifest["engine"]),
                 corpus=folder / manifest["corpus"] if manifest["corpus"] else None,
                 compiled=Compiled.of(here, manifest),
                 generation=generation.id,
