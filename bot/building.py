@@ -94,6 +94,11 @@ Report = Callable[[float, int], None]
 """Told how far a build is, 0 to 1, and how many passages that are."""
 
 
+def questions(encoder: Encoder) -> np.ndarray:
+    """(q, d) float32: the common questions."""
+    return np.stack([encoder.encode_query(question) for question in common_questions()])
+
+
 def write(
     corpus: Corpus,
     encoder: Encoder,
@@ -101,11 +106,12 @@ def write(
     known: Before | None,
     folder: Path,
     builder: Builder,
+    questions: np.ndarray,
     report: Report | None = None,
 ) -> dict[str, Any]:
     """Writes documents, passages and what is known of their words into `folder`, and feeds `builder`; what the
     manifest says of them. Vectors that `known`, or a build that did not finish, has already are taken from there.
-    `report`: instead of standard error.
+    questions: (q, d) float32, the common ones. `report`: instead of standard error.
 
     Raises CorpusError if there is no passage at all.
     """
@@ -114,7 +120,7 @@ def write(
     sources += _left(folder, about)
     (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
     embedding = _Embedding(encoder, config.ranking.heading_weight, sources)
-    background = _Background(encoder)
+    background = _Background(questions)
     records = RecordsWriter(folder)
     passages = characters = 0
     total = sum(len(document.text) for document in corpus.documents)
@@ -151,6 +157,7 @@ def write(
         (folder / name).unlink()
     return {
         **about,
+        "searching": config.index.shape(),
         "background": background.means(),
         "counts": {"documents": len(corpus.documents), "passages": passages},
     }
@@ -366,8 +373,8 @@ def _texts(passage: Passage, text: str, document: str) -> list[str]:
 class _Background:
     """The mean cosine of the common questions with the passage nearest to each, and with the nearest sentence."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._questions = np.stack([encoder.encode_query(question) for question in common_questions()])
+    def __init__(self, questions: np.ndarray) -> None:
+        self._questions = questions
         self._best = np.full((2, len(self._questions)), -1.0)
 
     def add(self, block: Block) -> None:

@@ -50,6 +50,8 @@ def _problems(index: Index, corpus: Path | None, config: Config) -> Iterator[str
             for document in index.documents.values()
         ):
             yield "the passages are not the ones that this version cuts from these documents"
+        if index.searching != config.index.shape():
+            yield "the index was built with other settings of [index]: bot index"
         if index.compiled and index.compiled.folder:
             try:
                 compare(CompiledEncoder(index.compiled.folder, config.model), encoder)

@@ -116,22 +116,29 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
-class Indexing:
-    """Where a generation's vectors and words are searched. `engine`: ``local``, in files of the index; ``milvus``, in a
-    collection of the Milvus server at `url`, such as ``https://milvus.clinic.example:19530``, or of an embedded one in
-    the file `url`, which ends in ``.db``. `token`: of the server, in the environment only. `timeout`: seconds that a
-    search there may take. `exact_up_to`: so many passages are searched exactly, more approximately. `recall`: the share
-    of the ten nearest passages, 0 to 1, below which no approximate index is built."""
+class Searching:
+    """Where and how a generation's vectors and words are searched. `engine`: ``local``, in files of the index;
+    ``milvus``, in a collection of the Milvus server at `url`, such as ``https://milvus.clinic.example:19530``, or of an
+    embedded one in the file `url`, which ends in ``.db``. `token`: of the server, in the environment only. `timeout`:
+    seconds that a call of a search there may take.
+
+    `exact_up_to`: with more passages than that, the nearest vectors are looked for in a part of them (an inverted
+    file; in Milvus a graph), so wide that of the ten nearest on average a share of `recall` is found, measured when the
+    index is built."""
 
     engine: str = "local"
     url: str = ""
     token: str = field(default="", repr=False)
     timeout: float = 10.0
-    exact_up_to: int = 1_000_000
+    exact_up_to: int = 50_000
     recall: float = 0.99
 
+    def shape(self) -> dict[str, Any]:
+        """What a generation is built by; where its server is may change."""
+        return {"engine": self.engine, "exact_up_to": self.exact_up_to, "recall": self.recall}
 
-LOCAL = Indexing()
+
+LOCAL = Searching()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +225,7 @@ class Config:
     passages: PassageSize = field(default_factory=PassageSize)
     model: ModelChoice = field(default_factory=ModelChoice)
     ranking: Ranking = field(default_factory=Ranking)
-    index: Indexing = field(default_factory=Indexing)
+    index: Searching = field(default_factory=Searching)
     query: Asking = field(default_factory=Asking)
     answer: Answering = field(default_factory=Answering)
     web: Web = field(default_factory=Web)
@@ -262,8 +269,8 @@ class Config:
             "http:// or https:// with a host and a port, without a name and password, or a file that ends in .db",
         )
         _require(0 < self.index.timeout < inf, "[index] timeout", "more than 0")
-        _require(self.index.exact_up_to >= 0, "[index] exact_up_to", "0 or more")
-        _require(0 <= self.index.recall <= 1, "[index] recall", "between 0 and 1")
+        _require(self.index.exact_up_to >= 1, "[index] exact_up_to", "1 or more")
+        _require(0 < self.index.recall <= 1, "[index] recall", "above 0, 1 at most")
         _require(1 <= self.answer.quotes <= 10, "[answer] quotes", "between 1 and 10")
         above = self.answer.answer_above
         _require(0 <= above <= 1 or above == -1, "[answer] answer_above", "between 0 and 1, or to -1")

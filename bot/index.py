@@ -20,7 +20,7 @@ import numpy as np
 
 from bot import building, drafts, export, generations, milvus, originals
 from bot.compiled import Compiled, CompiledEncoder, link
-from bot.config import LOCAL, Config, Indexing, ModelChoice
+from bot.config import LOCAL, Config, ModelChoice, Searching
 from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, boxes, read_corpus, read_source, recheck
 from bot.documents import Document
 from bot.embed import Encoder, find_model, hash_weights, load_encoder
@@ -112,7 +112,7 @@ class Index:
     `corpus`: the folder that was read, to check that a source is still as it was; None if there is none. `home`: the
     folder that it was loaded from.
     `vocabulary`: the words of all texts, titles and headings, folded, with their counts; `named`: those of titles and
-    headings.
+    headings. `searching`: the settings of ``[index]`` that it was built with.
     `background`: the mean cosine of common health questions with the passage nearest to each, and likewise with
     the nearest sentence: what a match of the right field but the wrong subject is worth in this index.
     `compiled`: the encoder that questions can be embedded with.
@@ -129,6 +129,7 @@ class Index:
     background: tuple[float, float]
     vocabulary: Mapping[str, int]
     named: Sequence[str]
+    searching: Mapping[str, Any]
     files_in: Path
     scratch: object
     compiled: Compiled | None = field(default=None)
@@ -172,8 +173,18 @@ class Index:
             scratch = _Scratch()
             into = scratch.folder
         ranking = config.ranking
-        with closing(LocalBuilder(into, dimension=encoder.dimension, k1=ranking.k1, b=ranking.b)) as builder:
-            facts = building.write(corpus, encoder, config, known, into, builder, report)
+        questions = building.questions(encoder)
+        with closing(
+            LocalBuilder(
+                into,
+                dimension=encoder.dimension,
+                k1=ranking.k1,
+                b=ranking.b,
+                searching=config.index,
+                questions=questions,
+            )
+        ) as builder:
+            facts = building.write(corpus, encoder, config, known, into, builder, questions, report)
             engine = builder.finish()
         return cls._of(
             into,
@@ -201,6 +212,7 @@ class Index:
             background=(facts["background"][0], facts["background"][1]),
             vocabulary=words["counts"],
             named=words["named"],
+            searching=facts["searching"],
             files_in=folder,
             **more,
         )
@@ -237,8 +249,8 @@ class Index:
             before = known.documents if known else {}
             after = {document.id: document for document in corpus.documents}
             compiles = export.can(encoder, config.model) and not (known and known.compiled)
-            moves = known is not None and known.engine.kind != config.index.engine
-            if known and known.is_of(corpus, corpus_folder) and not compiles and not moves:
+            same = known and known.is_of(corpus, corpus_folder) and known.searching == config.index.shape()
+            if known and same and not compiles:
                 index, embedded = known, 0
                 originals.keep(folder, corpus_folder, known.sources)
                 building.clear(folder)
@@ -317,7 +329,7 @@ class Index:
         tidy(folder, config.index)
         return Index.load(folder, choice=config.index)
 
-    def _write(self, new: Path, folder: Path, choice: Indexing) -> dict[str, Any]:
+    def _write(self, new: Path, folder: Path, choice: Searching) -> dict[str, Any]:
         for file in sorted(self.files_in.rglob("*")):
             to = new / file.relative_to(self.files_in)
             if file.is_dir():
@@ -332,17 +344,18 @@ class Index:
             "engine": self._save(new, folder, choice),
             "corpus": corpus,
             "counts": {"documents": len(self.documents), "passages": len(self.passages)},
+            "searching": self.searching,
             "shown": SHOWN,
             **({"compiled": self.compiled.write(new)} if self.compiled else {}),
         }
 
-    def _save(self, new: Path, folder: Path, choice: Indexing) -> dict[str, Any]:
+    def _save(self, new: Path, folder: Path, choice: Searching) -> dict[str, Any]:
         if choice.engine == "milvus" and isinstance(self.engine, LocalEngine):
             return milvus.write(self.engine, folder, new, choice)
         return self.engine.save(new)
 
     @classmethod
-    def load(cls, folder: Path, id: str | None = None, choice: Indexing = LOCAL, *, thorough: bool = False) -> Index:
+    def load(cls, folder: Path, id: str | None = None, choice: Searching = LOCAL, *, thorough: bool = False) -> Index:
         """The index in use in `folder`, or the generation with this `id`; its files checked as `generations` describes,
         every byte of them where `thorough`. `choice`: where the server is, if it is searched on one.
 
@@ -494,13 +507,13 @@ def sources_of(generation: generations.Generation) -> tuple[SourceFile, ...]:
         raise IndexCorrupt(f"{path} is damaged: {error}", remedy=generations.REBUILD) from error
 
 
-def _engine(generation: Path, manifest: Mapping[str, Any], choice: Indexing) -> Engine:
+def _engine(generation: Path, manifest: Mapping[str, Any], choice: Searching) -> Engine:
     if manifest["kind"] == "milvus":
         return milvus.MilvusEngine.load(generation, manifest, choice)
-    return LocalEngine.load(generation)
+    return LocalEngine.load(generation, manifest)
 
 
-def tidy(folder: Path, choice: Indexing) -> None:
+def tidy(folder: Path, choice: Searching) -> None:
     """Removes the copies of files that no kept generation was made from and no publication under way puts into the
     corpus; none where that cannot be told. And what no kept generation has on a server. Call it within
     `generations.writing`."""

@@ -41,7 +41,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from bot.config import Indexing
+from bot.config import Searching
 from bot.engine import DECIMALS, Scores, Within
 from bot.errors import ConfigError, IndexCorrupt, IndexUnreachable, IndexUnusable
 from bot.generations import REBUILD
@@ -95,7 +95,7 @@ class Milvus:
     """A connection to the server that the settings name, made when it is first needed. Safe to use from several
     threads."""
 
-    def __init__(self, choice: Indexing) -> None:
+    def __init__(self, choice: Searching) -> None:
         """Raises ConfigError if pymilvus is not installed or no server is named."""
         if not choice.url:
             raise ConfigError("the index is kept in Milvus, and no server is named", remedy="Set [index] url.")
@@ -269,7 +269,7 @@ class Place:
         return cls(**manifest["place"])
 
 
-def write(engine: LocalEngine, home: Path, generation: Path, choice: Indexing) -> dict[str, Any]:
+def write(engine: LocalEngine, home: Path, generation: Path, choice: Searching) -> dict[str, Any]:
     """Puts all that `engine` searches into a collection for a new generation of the index in `home`, and the rest into
     the generation's folder; what the manifest says of it. A collection that is not finished is dropped, now or by
     `tidy`.
@@ -287,7 +287,7 @@ def write(engine: LocalEngine, home: Path, generation: Path, choice: Indexing) -
         raise
 
 
-def _write(engine: LocalEngine, generation: Path, milvus: Milvus, collection: str, choice: Indexing) -> Place:
+def _write(engine: LocalEngine, generation: Path, milvus: Milvus, collection: str, choice: Searching) -> Place:
     passages = engine.passages
     milvus.create(collection, engine.vectors(np.array([0])).shape[1])
     with (
@@ -313,16 +313,19 @@ def _write(engine: LocalEngine, generation: Path, milvus: Milvus, collection: st
 
 def _with_least_effort(engine: LocalEngine, milvus: Milvus, collection: str, wanted: float) -> Place:
     """How hard to look for the nearest passages: so that of the ten nearest of sampled passages enough are found."""
-    sample = engine.vectors(np.unique(np.linspace(0, engine.passages - 1, _SAMPLED).astype(np.int64)))
-    tenth = _tenth(engine, sample)
+    own = np.unique(np.linspace(0, engine.passages - 1, _SAMPLED).astype(np.int64))
+    sample = engine.vectors(own)
+    nearest = min(10, engine.passages - 1)
+    least = _least(engine, sample, nearest)
     recall = 0.0
     for effort in _EFFORTS:
         place = Place(collection, engine.passages, "HNSW", effort, recall)
         found = 0
-        for vector, least in zip(sample, tenth, strict=True):
-            rows, _ = _search(milvus, place, _VECTOR, vector, 10, None)
-            found += int((engine.vectors(np.sort(rows)) @ vector >= least - _SPARE).sum())
-        recall = found / (len(sample) * min(10, engine.passages))
+        for row, vector, enough in zip(own, sample, least, strict=True):
+            rows, _ = _search(milvus, place, _VECTOR, vector, nearest + 1, None)
+            others = np.sort(rows[rows != row][:nearest])
+            found += int((engine.vectors(others) @ vector >= enough - _SPARE).sum())
+        recall = found / (len(sample) * nearest)
         if recall >= wanted:
             return replace(place, recall=round(recall, 4))
     raise IndexUnusable(
@@ -331,15 +334,15 @@ def _with_least_effort(engine: LocalEngine, milvus: Milvus, collection: str, wan
     )
 
 
-def _tenth(engine: LocalEngine, sample: np.ndarray) -> np.ndarray:
-    """(sample,) float32: the cosine of each of these vectors with the tenth nearest passage."""
-    best = np.full((len(sample), min(10, engine.passages)), -np.inf, dtype=np.float32)
+def _least(engine: LocalEngine, sample: np.ndarray, nearest: int) -> np.ndarray:
+    """(sample,) float32: the cosine of each of these passages with the last of the nearest ones, itself left out."""
+    best = np.full((len(sample), nearest + 1), -np.inf, dtype=np.float32)
     for first in range(0, engine.passages, _COMPARED):
         rows = np.arange(first, min(first + _COMPARED, engine.passages))
         both = np.concatenate([best, sample @ engine.vectors(rows).T], axis=1)
         best = np.partition(both, -best.shape[1], axis=1)[:, -best.shape[1] :]
-    tenth: np.ndarray = best.min(axis=1)
-    return tenth
+    least: np.ndarray = best.min(axis=1)
+    return least
 
 
 def _rows_of(engine: LocalEngine, words: _ByPassage, rows: np.ndarray) -> Iterator[_Row]:
@@ -382,7 +385,7 @@ class _ByPassage:
         return self._terms[own].astype(np.int64), np.array(self._weights[own])
 
 
-def tidy(home: Path, kept: Iterable[Mapping[str, Any]], choice: Indexing) -> None:
+def tidy(home: Path, kept: Iterable[Mapping[str, Any]], choice: Searching) -> None:
     """Drops the collections that were begun for the index in `home` and that none of its `kept` generations is in;
     kept: what their manifests say of the engine. What cannot be done now is left for the next time."""
     noted = _noted(home)
@@ -438,9 +441,10 @@ class MilvusEngine:
         self._counted = False
         self.words = words
         self.passages = place.passages
+        self.recall = place.recall
 
     @classmethod
-    def load(cls, generation: Path, manifest: Mapping[str, Any], choice: Indexing) -> MilvusEngine:
+    def load(cls, generation: Path, manifest: Mapping[str, Any], choice: Searching) -> MilvusEngine:
         """manifest: of the generation, what `write` said. Where the server does not answer now, it is asked again with
         the first search, so that a chat can start, and knows emergencies.
 

@@ -22,7 +22,7 @@ from playwright.sync_api import expect
 
 from bot import export
 from bot.bot import Bot
-from bot.config import Config, Indexing, ModelChoice
+from bot.config import Config, ModelChoice, Searching
 from bot.embed import Encoder, SentenceTransformerEncoder, load_encoder
 from bot.index import Index
 
@@ -133,7 +133,7 @@ def milvus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Runs a test with each engine: `CONFIG` of its module names it."""
     if request.param == "milvus":
-        choice = Indexing(engine="milvus", url=request.getfixturevalue("milvus_url"))
+        choice = Searching(engine="milvus", url=request.getfixturevalue("milvus_url"))
         monkeypatch.setattr(request.module, "CONFIG", dataclasses.replace(request.module.CONFIG, index=choice))
     return str(request.param)
 

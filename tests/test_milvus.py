@@ -20,7 +20,7 @@ from conftest import CORPUS, ROOT, MilvusServer, WordEncoder, milvus_serving
 from bot import generations, milvus
 from bot.bot import Bot
 from bot.check import check
-from bot.config import Answering, Config, Indexing, PassageSize, Staff
+from bot.config import Answering, Config, PassageSize, Searching, Staff
 from bot.corpus import Corpus
 from bot.documents import Document, Section
 from bot.embed import Encoder
@@ -44,7 +44,7 @@ QUESTIONS = [
 
 def on(url: str, **settings: object) -> Config:
     """`CONFIG` with this server, or file."""
-    return dataclasses.replace(CONFIG, index=Indexing(engine="milvus", url=url, **settings))  # type: ignore[arg-type]
+    return dataclasses.replace(CONFIG, index=Searching(engine="milvus", url=url, **settings))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def answers(folder: Path, config: Config, *questions: str) -> list[str]:
 def collections(url: str, home: Path) -> set[str]:
     """Those on the server that were begun for this index."""
     noted = json.loads((home / "collections.json").read_text())["collections"]
-    return set(noted) & set(Milvus(Indexing(url=url)).connect().list_collections())
+    return set(noted) & set(Milvus(Searching(url=url)).connect().list_collections())
 
 
 # The same as the local engine
@@ -88,7 +88,7 @@ def test_answers_of_the_shipped_corpus_are_the_same_with_the_real_model(
     encoder: Encoder, tmp_path: Path, milvus_url: str
 ) -> None:
     bots = []
-    for name, config in (("local", Config()), ("milvus", Config(index=Indexing(engine="milvus", url=milvus_url)))):
+    for name, config in (("local", Config()), ("milvus", Config(index=Searching(engine="milvus", url=milvus_url)))):
         Index.update(tmp_path / name, CORPUS, encoder, config)
         bots.append(Bot(Index.load(tmp_path / name, choice=config.index), encoder, config))
 
@@ -111,7 +111,7 @@ def test_every_number_is_the_local_engines(kind: str, tmp_path: Path, request: p
     texts = ["pain", "ketamine pain. Pain again.", "park here", "pain", "🙂", "park", "pain", "Ketamine pain helps"] * 6
     index = index_of(texts, encoder)
     local = index.engine
-    engine = written(texts, encoder, tmp_path, Indexing(engine="milvus", url=url))
+    engine = written(texts, encoder, tmp_path, Searching(engine="milvus", url=url))
     every = np.arange(len(texts))
     np.testing.assert_array_equal(engine.vectors(every), local.vectors(every))
     for own, other in zip(engine.sentences(every), local.sentences(every), strict=True):
@@ -145,7 +145,7 @@ def index_of(texts: list[str], encoder: WordEncoder) -> Index:
     return Index.build(Corpus(documents), None, encoder, CONFIG)
 
 
-def written(texts: list[str], encoder: WordEncoder, home: Path, choice: Indexing) -> MilvusEngine:
+def written(texts: list[str], encoder: WordEncoder, home: Path, choice: Searching) -> MilvusEngine:
     index, generation = index_of(texts, encoder), home / "000001"
     shutil.copytree(index.files_in, generation)
     said = milvus.write(index.engine, home, generation, choice)  # type: ignore[arg-type]
@@ -260,7 +260,7 @@ def test_an_approximate_index_finds_what_it_promises(
 ) -> None:
     encoder = WordEncoder()
     texts = [f"ketamine {n} helps pain {n % 7} in {n * n % 31} days" for n in range(300)]
-    choice = Indexing(engine="milvus", url=milvus_url, exact_up_to=100)
+    choice = Searching(engine="milvus", url=milvus_url, exact_up_to=100)
     engine, index = written(texts, encoder, tmp_path, choice), index_of(texts, encoder)
     vector = encoder.encode_query("ketamine 12 pain")
     found, expected = engine.nearest(vector, 10)[0].tolist(), index.engine.nearest(vector, 10)[0].tolist()
@@ -367,10 +367,10 @@ def test_a_collection_that_is_gone_or_not_whole_is_damage(tmp_path: Path, corpus
 def test_a_row_that_was_altered_is_found_by_the_check(tmp_path: Path, milvus_url: str) -> None:
     encoder = WordEncoder()
     texts = [f"pain {n}" for n in range(1200)]
-    engine = written(texts, encoder, tmp_path, Indexing(engine="milvus", url=milvus_url))
+    engine = written(texts, encoder, tmp_path, Searching(engine="milvus", url=milvus_url))
     assert list(engine.check()) == []
     [name] = collections(milvus_url, tmp_path)
-    client = Milvus(Indexing(url=milvus_url)).connect()
+    client = Milvus(Searching(url=milvus_url)).connect()
     [row] = client.get(name, [600], output_fields=["*"])
     client.upsert(name, [{**row, "sentences": row["sentences"][:1] * 2}])
     assert list(engine.check()) == ["the passages 512 to 1023 in Milvus are not what was written"]
@@ -379,7 +379,7 @@ def test_a_row_that_was_altered_is_found_by_the_check(tmp_path: Path, milvus_url
 def test_bot_check_looks_at_the_server(
     tmp_path: Path, milvus_url: str, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = Config(index=Indexing(engine="milvus", url=milvus_url))
+    config = Config(index=Searching(engine="milvus", url=milvus_url))
     Index.update(tmp_path / "index", CORPUS, encoder, config)
     assert check(tmp_path / "index", None, config).problems == ()
     monkeypatch.setattr(milvus, "_hash", lambda rows: "0" * 64)
@@ -393,16 +393,16 @@ def test_a_server_of_another_kind_is_told(tmp_path: Path) -> None:
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(IndexUnreachable, match="cannot be asked"):
-            Milvus(Indexing(engine="milvus", url=url, timeout=0.5)).reach()
+            Milvus(Searching(engine="milvus", url=url, timeout=0.5)).reach()
 
 
 def test_without_its_client_or_address_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="no server is named") as caught:
-        Milvus(Indexing())
+        Milvus(Searching())
     assert "[index] url" in caught.value.remedy
     monkeypatch.setitem(sys.modules, "pymilvus", None)
     with pytest.raises(ConfigError, match="not installed") as caught:
-        Milvus(Indexing(url="http://127.0.0.1:1"))
+        Milvus(Searching(url="http://127.0.0.1:1"))
     assert "plainquote[milvus]" in caught.value.remedy
 
 
@@ -435,7 +435,7 @@ def test_the_client_is_imported_only_where_it_is_used() -> None:
 def test_the_clients_own_log_is_silent(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
     """It would log each fault with a traceback, in its own format."""
     with pytest.raises(IndexUnreachable), caplog.at_level(logging.INFO):
-        Milvus(Indexing(url="http://127.0.0.1:1", timeout=0.2)).connect()
+        Milvus(Searching(url="http://127.0.0.1:1", timeout=0.2)).connect()
     assert (caplog.text, *capfd.readouterr()) == ("", "", "")
 
 
