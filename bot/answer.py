@@ -129,9 +129,9 @@ class Choice:
     """Which hits become quotes, and what keeps out the others.
 
     confidences: of the best `CONSIDERED` hits. sure: those that reach the `threshold` and are not withheld; withheld:
-    those that reach it and are. fresh: the rows of all hits whose source is as it was indexed, if any is sure. same:
-    of these, those that say the same words, by text. chosen: one sure and fresh hit a text, best first. runs: the hits
-    of each quote, neighbours in the order of the text, the best quote first.
+    those that reach it and are. fresh: the rows of those hits, sure or as long as one that is, whose source is as it
+    was indexed. same: of these, those that say the same words, by text. chosen: one sure and fresh hit a text, best
+    first. runs: the hits of each quote, neighbours in the order of the text, the best quote first.
     """
 
     threshold: float
@@ -209,17 +209,21 @@ def choose(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
     if threshold < 0:
         threshold = calibration.thresholds[config.answer.most_wrong]
     likely = [hit for hit, own in zip(hits, confidences, strict=False) if own >= threshold]
-    withheld = [hit for hit in hits if config.answer.overdue == "withhold" and hit.origin.is_overdue(today)]
-    sure = [hit for hit in likely if hit not in withheld]
-    fresh = _fresh(hits, index, config) if sure else []
-    same = _by_text([hit for hit in fresh if hit not in withheld])
+    sure: list[Hit] = []
+    withheld: list[Hit] = []
+    for hit in likely:
+        (withheld if _is_withheld(hit, config, today) else sure).append(hit)
+    # Of the others only those can say the same words that are as long: their documents alone are read.
+    lengths = {hit.end - hit.start for hit in sure}
+    fresh = _fresh([hit for hit in hits if hit.end - hit.start in lengths], index, config)
+    same = _by_text([hit for hit in fresh if not _is_withheld(hit, config, today)])
     first = {text: next((hit for hit in twins if hit in sure), None) for text, twins in same.items()}
     chosen = [hit for hit in sure if first.get(hit.text) is hit]
     return Choice(
         threshold=threshold,
         confidences=tuple(confidences),
         sure=tuple(sure),
-        withheld=tuple(hit for hit in likely if hit in withheld),
+        withheld=tuple(withheld),
         fresh=frozenset(hit.row for hit in fresh),
         same=same,
         chosen=tuple(chosen),
@@ -319,7 +323,11 @@ def _answer(
     )
 
 
-def _fresh(hits: Hits, index: Index, config: Config) -> list[Hit]:
+def _is_withheld(hit: Hit, config: Config, today: date) -> bool:
+    return config.answer.overdue == "withhold" and hit.origin.is_overdue(today)
+
+
+def _fresh(hits: Sequence[Hit], index: Index, config: Config) -> list[Hit]:
     """The hits whose source is as it was when it was indexed."""
     if not config.corpus.verify_sources:
         return list(hits)
@@ -422,6 +430,11 @@ def _whereabouts(span: _Span) -> dict[str, Any]:
 
 def _suggestions(hits: Sequence[Hit]) -> tuple[Suggestion, ...]:
     """The headings of the closest passages, or the titles where there is none, each once."""
-    closest = (Suggestion(h.document, h.section[-1] if h.section else h.title) for h in hits)
-    distinct = {suggestion.text: suggestion for suggestion in closest if suggestion.text.strip()}
-    return tuple(distinct.values())[:SUGGESTIONS]
+    distinct: dict[str, Suggestion] = {}
+    for hit in hits:
+        text = hit.section[-1] if hit.section else hit.title
+        if text.strip() and text not in distinct:
+            distinct[text] = Suggestion(hit.document, text)
+        if len(distinct) == SUGGESTIONS:
+            break
+    return tuple(distinct.values())

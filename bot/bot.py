@@ -74,7 +74,7 @@ class Bot:
         config = config or Config.load()
         folder, moved_to = Path(index), None if corpus is None else Path(corpus)
         seen = generations.identity(folder)  # before loading: should another one come meanwhile, `refresh` finds it
-        loaded = _load(folder, moved_to)
+        loaded = _load(folder, moved_to, config)
         bot = cls(loaded, _encoder_for(loaded, config.model), config)
         bot._folder, bot._moved_to, bot._seen = folder, moved_to, seen
         return bot
@@ -115,7 +115,7 @@ class Bot:
             if found == self._seen:
                 return False
             try:
-                newer = _load(self._folder, self._moved_to)
+                newer = _load(self._folder, self._moved_to, self.config)
                 newer.check_made_by(self.encoder, self.config)
             except IndexUnusable as error:
                 # Where yet another one is in use by now, this one may have gone while it was read.
@@ -251,7 +251,7 @@ class Bot:
         return retrieve(query, index, encoder, self.config, k, timings)
 
     def _knowledge(self, index: Index) -> Knowledge:
-        speller = Speller(index.vocabulary, index.names, index.words.together)
+        speller = Speller(index.vocabulary, index.named, index.words.together)
         return Knowledge.of(speller, self._glossary, index.words.holds)
 
 
@@ -274,7 +274,7 @@ def _encoder_for(index: Index, choice: ModelChoice) -> Encoder:
 _NOT_USED = "the new index is not used, answers go on from the one before: %s. To fix: %s"
 
 
-def _load(folder: Path, corpus: Path | None) -> Index:
+def _load(folder: Path, corpus: Path | None, config: Config) -> Index:
     """The index in use in `folder`; `corpus` is where its documents are, if they moved."""
-    index = Index.load(folder)
+    index = Index.load(folder, choice=config.index)
     return dataclasses.replace(index, corpus=corpus) if corpus is not None else index

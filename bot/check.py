@@ -34,7 +34,7 @@ def check(folder: Path, corpus: Path | None, config: Config) -> Check:
 
     Raises IndexUnusable if it cannot be loaded at all.
     """
-    index = Index.load(folder)
+    index = Index.load(folder, choice=config.index, thorough=True)
     return Check(len(index.documents), len(index.passages), tuple(_problems(index, corpus or index.corpus, config)))
 
 
@@ -45,11 +45,13 @@ def _problems(index: Index, corpus: Path | None, config: Config) -> Iterator[str
     except PlainquoteError as error:
         yield f"{error.problem}. {error.remedy}"
     else:
-        made = [
-            passage for document in index.documents.values() for passage, _ in cut(document, encoder, config.passages)
-        ]
-        if made != list(index.passages):
+        if any(
+            [passage for passage, _ in cut(document, encoder, config.passages)] != list(index.passages_of(document.id))
+            for document in index.documents.values()
+        ):
             yield "the passages are not the ones that this version cuts from these documents"
+        if index.searching != config.index.shape():
+            yield "the index was built with other settings of [index]: bot index"
         if index.compiled and index.compiled.folder:
             try:
                 compare(CompiledEncoder(index.compiled.folder, config.model), encoder)
@@ -57,6 +59,7 @@ def _problems(index: Index, corpus: Path | None, config: Config) -> Iterator[str
                 yield f"the compiled encoder is not that of the model: {error}"
             except PlainquoteError as error:
                 yield error.problem
+    yield from index.engine.check()
     for source in index.sources:
         if corpus is None or not recheck(corpus, source):
             yield f"{source.path} changed or went since the index was built"

@@ -212,11 +212,10 @@ def _watch(options: argparse.Namespace) -> int:
 
 def _updater(options: argparse.Namespace) -> Callable[[], Report]:
     """Brings the index up to date whenever it is called; only the first time, `--rebuild` counts."""
-    from bot.embed import load_encoder
-    from bot.index import Index
+    from bot.index import Index, encoder_for
 
     config = _config(options)
-    encoder = load_encoder(config.model)
+    encoder = encoder_for(options.index, config.model, rebuild=options.rebuild)
     corpus = options.corpus or DEFAULT_CORPUS
     rebuild = iter([options.rebuild])
     return lambda: Index.update(options.index, corpus, encoder, config, rebuild=next(rebuild, False))
@@ -347,7 +346,7 @@ def _why(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from bot.index import Index
 
-    document = Index.load(options.index).document(options.document)
+    document = Index.load(options.index, choice=_config(options).index).document(options.document)
     start, end = _slice(document, options.start, options.end)
     text = document.text[start:end]
     if options.json:
@@ -463,7 +462,7 @@ def _consistency(options: argparse.Namespace) -> int:
     from bot.consistency import survey
     from bot.index import Index
 
-    index = Index.load(options.index)
+    index = Index.load(options.index, choice=_config(options).index)
     made = surveys.load(options.index)
     if made is None or made.generation != index.generation:
         made = survey(index)

@@ -80,11 +80,11 @@ class Compiled:
             to = generation / FOLDER
             to.mkdir()
             for name in (MODEL, TOKENIZER, ABOUT):
-                _link(self.folder / name, to / name)
+                link(self.folder / name, to / name)
         return self.facts
 
 
-def _link(file: Path, to: Path) -> None:
+def link(file: Path, to: Path) -> None:
     """Generations share one file on the disk: nothing ever writes into one that is there."""
     try:
         os.link(file, to)

@@ -23,6 +23,7 @@ MOST_WRONG = (1, 2, 5, 10, 20)
 """What `most_wrong` may be: the calibration has a threshold for each."""
 OVERDUE = ("notice", "withhold")
 BACKENDS = ("auto", "onnx", "torch")
+ENGINES = ("local", "milvus")
 LOG_FORMATS = ("text", "json")
 RECIPE = 2
 """Raised when the code cuts passages, tokenises or prefixes in another way, so that an index made
@@ -30,6 +31,7 @@ before is known to be stale."""
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _ORIGIN = re.compile(r"https?://(?:\*\.)?[A-Za-z0-9.-]+(?::\d{1,5})?")
+_SERVER = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):\d{1,5}(?:/[A-Za-z0-9_]*)?")
 _HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]")
 _OCR_LANGUAGES = re.compile(r"[A-Za-z_]+(?:\+[A-Za-z_]+)*")
 
@@ -111,6 +113,32 @@ class Ranking:
     lexical_terms: int = 4
     k1: float = 1.2
     b: float = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """Where and how a generation's vectors and words are searched. `engine`: ``local``, in files of the index;
+    ``milvus``, in a collection of the Milvus server at `url`, such as ``https://milvus.clinic.example:19530``, or of an
+    embedded one in the file `url`, which ends in ``.db``. `token`: of the server, in the environment only. `timeout`:
+    seconds that a call of a search there may take.
+
+    `exact_up_to`: with more passages than that, the nearest vectors are looked for in a part of them (an inverted
+    file; in Milvus a graph), so wide that of the ten nearest on average a share of `recall` is found, measured when the
+    index is built."""
+
+    engine: str = "local"
+    url: str = ""
+    token: str = field(default="", repr=False)
+    timeout: float = 10.0
+    exact_up_to: int = 50_000
+    recall: float = 0.99
+
+    def shape(self) -> dict[str, Any]:
+        """What a generation is built by; where its server is may change."""
+        return {"engine": self.engine, "exact_up_to": self.exact_up_to, "recall": self.recall}
+
+
+LOCAL = Searching()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +225,7 @@ class Config:
     passages: PassageSize = field(default_factory=PassageSize)
     model: ModelChoice = field(default_factory=ModelChoice)
     ranking: Ranking = field(default_factory=Ranking)
+    index: Searching = field(default_factory=Searching)
     query: Asking = field(default_factory=Asking)
     answer: Answering = field(default_factory=Answering)
     web: Web = field(default_factory=Web)
@@ -228,6 +257,20 @@ class Config:
         _require(0 <= self.ranking.sentence_weight < inf, "[ranking] sentence_weight", "0 or more")
         _require(0 <= self.ranking.k1 < inf, "[ranking] k1", "0 or more")
         _require(0 <= self.ranking.b <= 1, "[ranking] b", "between 0 and 1")
+        _require(self.index.engine in ENGINES, "[index] engine", "local or milvus")
+        _require(
+            self.index.engine != "milvus" or bool(self.index.url),
+            "[index] url",
+            "the address of the Milvus server, such as http://127.0.0.1:19530",
+        )
+        _require(
+            not self.index.url or self.index.url.endswith(".db") or _SERVER.fullmatch(self.index.url) is not None,
+            "[index] url",
+            "http:// or https:// with a host and a port, without a name and password, or a file that ends in .db",
+        )
+        _require(0 < self.index.timeout < inf, "[index] timeout", "more than 0")
+        _require(self.index.exact_up_to >= 1, "[index] exact_up_to", "1 or more")
+        _require(0 < self.index.recall <= 1, "[index] recall", "above 0, 1 at most")
         _require(1 <= self.answer.quotes <= 10, "[answer] quotes", "between 1 and 10")
         above = self.answer.answer_above
         _require(0 <= above <= 1 or above == -1, "[answer] answer_above", "between 0 and 1, or to -1")
@@ -272,6 +315,10 @@ class Config:
         file that is named but absent or not TOML, an unknown name, a wrong type or a value out of range.
         """
         values = _read(Path(path)) if path is not None else _read(Path("bot.toml"), optional=True)
+        if isinstance(index := values.get("index"), dict) and "token" in index:
+            raise ConfigError(
+                "[index] token is a secret", remedy="Take it out of the file and set PLAINQUOTE_INDEX_TOKEN instead."
+            )
         for name, text in (os.environ if environment is None else environment).items():
             if name.startswith(ENVIRONMENT_PREFIX):
                 section, _, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("_")

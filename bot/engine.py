@@ -6,7 +6,7 @@ an engine holds an array over all passages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,6 +55,10 @@ class Engine(Protocol):
     """
 
     @property
+    def kind(self) -> str:
+        """What `[index] engine` calls it."""
+
+    @property
     def passages(self) -> int: ...
 
     @property
@@ -84,8 +88,12 @@ class Engine(Protocol):
     def sentence_cosines(self, vector: np.ndarray, row: int) -> np.ndarray:
         """(n,) float64: the cosine of each sentence of a passage, in order, rounded to `DECIMALS`."""
 
+    def check(self) -> Iterator[str]:
+        """What is no longer as it was saved, for a person to read, as far as opening it does not look at that."""
+
     def save(self, generation: Path) -> dict[str, Any]:
-        """Puts what it is loaded from into the folder of a new generation; what the manifest says of it."""
+        """What the manifest of a new generation says of it. All files of the folder that it was built in are in
+        `generation` already; an engine may put more beside them."""
 
 
 class Builder(Protocol):
@@ -93,4 +101,10 @@ class Builder(Protocol):
 
     def add(self, block: Block) -> None: ...
 
+    def flush(self) -> None:
+        """Has what was added written to where it outlives this process."""
+
     def finish(self) -> Engine: ...
+
+    def close(self) -> None:
+        """Lets go of what is open, finished or not."""

@@ -13,7 +13,8 @@
     │   ├── IndexCorrupt    damaged, truncated or altered
     │   ├── IndexStale      built from other documents, settings or another model
     │   ├── IndexTooNew     written by a later version of Plainquote
-    │   └── IndexLocked     another build is writing it
+    │   ├── IndexLocked     another build is writing it
+    │   └── IndexUnreachable  its vectors are on a server that does not answer
     └── StoreUnavailable    the database of what was shown
         └── StoreTooNew     written by a later version of Plainquote
 
@@ -88,6 +89,10 @@ class IndexTooNew(IndexUnusable):
 
 class IndexLocked(IndexUnusable):
     """Another process is writing this index."""
+
+
+class IndexUnreachable(IndexUnusable):
+    """The server that the index is searched on does not answer, or not in time."""
 
 
 class StoreUnavailable(PlainquoteError):

@@ -43,9 +43,15 @@ NAMED = 100
 """So many documents of each kind does the record of a publication name; the numbers count them all."""
 
 
+HASHED = 256 << 20
+"""Bytes of a generation that are hashed whenever it is opened, beside the files that its manifest names as `shown`: the
+smaller files come first, and what is larger is checked by its size. Half a second's work at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One generation, every byte of it checked against its manifest."""
+    """One generation, checked against its manifest: the files that it names as `shown` byte by byte, the others as far
+    as `HASHED` goes, or all of them if it was thorough."""
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -186,12 +192,12 @@ def kept(folder: Path) -> list[Generation]:
     return found
 
 
-def one_of(folder: Path, id: str) -> Generation:
-    """The generation with this id, every file of it checked. Raises UsageError if it is not kept, or IndexUnusable."""
+def one_of(folder: Path, id: str, thorough: bool = False) -> Generation:
+    """The generation with this id, checked. Raises UsageError if it is not kept, or IndexUnusable."""
     found = next((generation for generation in kept(folder) if generation.id == id), None)
     if found is None:
         raise UsageError(f"there is no generation {id!r}", remedy="`bot generations` lists those that are kept.")
-    return _checked(found.folder, _sha256(found.folder / _MANIFEST))
+    return _checked(found.folder, _sha256(found.folder / _MANIFEST), thorough)
 
 
 def publications(folder: Path) -> list[Publication]:
@@ -284,18 +290,18 @@ def identity(folder: Path) -> str | None:
     return f"{pointer['generation']} {pointer['manifest_sha256']}"
 
 
-def current(folder: Path) -> Generation:
-    """The generation in use, its format and every file checked.
+def current(folder: Path, thorough: bool = False) -> Generation:
+    """The generation in use, its format and files checked; every byte of them if `thorough`.
 
     Raises IndexMissing, IndexTooNew or IndexCorrupt.
     """
     pointer = _pointer(folder)
     try:
-        return _checked(folder / "generations" / pointer["generation"], pointer["manifest_sha256"])
+        return _checked(folder / "generations" / pointer["generation"], pointer["manifest_sha256"], thorough)
     except IndexCorrupt:
         # Two builds may have finished since the pointer was read; then this generation is gone.
         if _pointer(folder) != pointer:
-            return current(folder)
+            return current(folder, thorough)
         raise
 
 
@@ -316,7 +322,7 @@ def _pointer(folder: Path) -> dict[str, str]:
     return pointer
 
 
-def _checked(folder: Path, manifest_sha256: str) -> Generation:
+def _checked(folder: Path, manifest_sha256: str, thorough: bool = False) -> Generation:
     try:
         data = (folder / _MANIFEST).read_bytes()
     except OSError as error:
@@ -338,10 +344,13 @@ def _checked(folder: Path, manifest_sha256: str) -> Generation:
         )
     if hashlib.sha256(data).hexdigest() != manifest_sha256:
         raise IndexCorrupt(f"{folder / _MANIFEST} is damaged", remedy=REBUILD)
-    for name, expected in manifest["files"].items():
+    hashed = 0
+    for name, expected in sorted(manifest["files"].items(), key=lambda file: int(file[1]["bytes"])):
         path = folder / name
+        hashed += expected["bytes"]
+        look = thorough or hashed <= HASHED or name in manifest.get("shown", ())
         try:
-            whole = path.stat().st_size == expected["bytes"] and _sha256(path) == expected["sha256"]
+            whole = path.stat().st_size == expected["bytes"] and (not look or _sha256(path) == expected["sha256"])
         except OSError as error:  # never written, or two builds have finished since the pointer was read
             raise IndexCorrupt(f"{path} is missing", remedy=REBUILD) from error
         if not whole:

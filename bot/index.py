@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import logging
 import os
-import sys
+import shutil
+import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bot import drafts, export, generations, originals
-from bot.compiled import Compiled
-from bot.config import Config
+from bot import building, drafts, export, generations, milvus, originals
+from bot.compiled import Compiled, CompiledEncoder, link
+from bot.config import LOCAL, Config, ModelChoice, Searching
 from bot.corpus import Caution, Corpus, ReadFile, Skipped, SourceFile, boxes, read_corpus, read_source, recheck
 from bot.documents import Document
-from bot.embed import Encoder
-from bot.engine import DECIMALS, Block, Engine, Within
-from bot.errors import CorpusError, IndexCorrupt, IndexStale, IndexTooNew, IndexUnusable, UsageError
+from bot.embed import Encoder, find_model, hash_weights, load_encoder
+from bot.engine import Engine, Within
+from bot.errors import (
+    IndexCorrupt,
+    IndexMissing,
+    IndexStale,
+    IndexTooNew,
+    IndexUnreachable,
+    IndexUnusable,
+    UsageError,
+)
 from bot.generations import Publication
-from bot.lexical import Wanted, Words, terms
+from bot.lexical import Wanted, Words
 from bot.local import LocalBuilder, LocalEngine
-from bot.passages import Passage, cut, indexed_texts
-from bot.spelling import vocabulary
+from bot.passages import Passage
+from bot.records import SHOWN, Documents, Keys, Passages, Ranges
+from bot.tables import Lines
 
 if TYPE_CHECKING:
     from bot.loaders.pdf import Box
 
 logger = logging.getLogger(__name__)
 
-_BLOCK = 65536
-"""Vectors that are compared at a time, to bound the memory."""
+_ROWS = 65536
+"""Keys that are compared at a time, to bound the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +105,21 @@ class Report:
 
 @dataclass(frozen=True)
 class Index:
-    """Documents, the passages cut from them in order, and what searches them.
+    """Documents, the passages cut from them in order, and what searches them; all of it is read from `files_in` where
+    it is asked for.
 
     `engine`: holds a vector for each passage and each sentence, and the passages' words.
-    `keys`: SHA-256 of what a passage's vectors depend on; two passages with the same key have the same ones.
     `corpus`: the folder that was read, to check that a source is still as it was; None if there is none. `home`: the
     folder that it was loaded from.
-    `vocabulary`: the words of all texts, titles and headings, folded, with their counts.
+    `vocabulary`: the words of all texts, titles and headings, folded, with their counts; `named`: those of titles and
+    headings. `searching`: the settings of ``[index]`` that it was built with.
     `background`: the mean cosine of common health questions with the passage nearest to each, and likewise with
     the nearest sentence: what a match of the right field but the wrong subject is worth in this index.
     `compiled`: the encoder that questions can be embedded with.
     """
 
-    documents: Mapping[str, Document]
-    passages: Sequence[Passage]
-    keys: Sequence[str]
+    documents: Documents
+    passages: Passages
     engine: Engine
     sources: Sequence[SourceFile]
     files: Sequence[ReadFile]
@@ -118,15 +128,18 @@ class Index:
     fingerprint: str
     background: tuple[float, float]
     vocabulary: Mapping[str, int]
+    named: Sequence[str]
+    searching: Mapping[str, Any]
+    files_in: Path
+    scratch: object
     compiled: Compiled | None = field(default=None)
     generation: str | None = field(default=None)
     home: Path | None = field(default=None)
 
     def __post_init__(self) -> None:
-        if len({len(self.passages), len(self.keys), self.engine.passages}) != 1:
+        if len(self.passages) != self.engine.passages:
             raise IndexCorrupt(
-                f"{len(self.passages)} passages, {len(self.keys)} keys and {self.engine.passages} rows of the engine "
-                "do not belong together",
+                f"{len(self.passages)} passages and {self.engine.passages} rows of the engine do not belong together",
                 remedy=generations.REBUILD,
             )
 
@@ -139,47 +152,79 @@ class Index:
 
     @classmethod
     def build(
-        cls, corpus: Corpus, folder: Path | None, encoder: Encoder, config: Config, known: Index | None = None
+        cls,
+        corpus: Corpus,
+        folder: Path | None,
+        encoder: Encoder,
+        config: Config,
+        known: Index | None = None,
+        *,
+        into: Path | None = None,
+        report: building.Report | None = None,
     ) -> Index:
-        """Cuts, embeds and indexes the documents; vectors of passages that `known` has are taken from it.
+        """Cuts, embeds and indexes the documents; vectors of passages that `known` has are taken from it. `into`: an
+        empty folder to write to, of `building.unfinished`; without it, one that is gone when nothing uses the index any
+        more. `report`: see `building.write`.
 
         Raises CorpusError if there is no passage at all.
         """
-        cuts = list(_cuts(corpus.documents, encoder, config, known))
-        if not cuts:
-            raise CorpusError(
-                f"there is nothing to index in {folder or 'the corpus'}",
-                remedy="Put a document with text into it: PDF, Word, HTML, Markdown or plain text.",
+        scratch = None
+        if into is None:
+            scratch = _Scratch()
+            into = scratch.folder
+        ranking = config.ranking
+        questions = building.questions(encoder)
+        with closing(
+            LocalBuilder(
+                into,
+                dimension=encoder.dimension,
+                k1=ranking.k1,
+                b=ranking.b,
+                searching=config.index,
+                questions=questions,
             )
-        documents = {document.id: document for document in corpus.documents}
-        passages = tuple(passage for passage, _ in cuts)
-        keys = tuple(_key(passage, text) for passage, text in cuts)
-        kept = {key: row for row, key in enumerate(known.keys)} if known else {}
-        counts = np.array([len(passage.sentences) for passage in passages], dtype=np.int64)
-        block = Block(
-            vectors=_passage_vectors(keys, cuts, encoder, config.ranking.heading_weight, known, kept),
-            sentences=_sentence_vectors(keys, passages, documents, encoder, known, kept),
-            counts=counts,
-            terms=[terms(text) for _, text in cuts],
+        ) as builder:
+            facts = building.write(corpus, encoder, config, known, into, builder, questions, report)
+            engine = builder.finish()
+        return cls._of(
+            into,
+            facts,
+            engine,
+            corpus=folder,
+            compiled=known.compiled if known else None,
+            scratch=scratch,
         )
-        builder = LocalBuilder(config.ranking.k1, config.ranking.b)
-        builder.add(block)
+
+    @classmethod
+    def _of(cls, folder: Path, facts: Mapping[str, Any], engine: Engine, **more: Any) -> Index:
+        """The index whose files are in `folder` and of which a manifest says `facts`. Raises OSError, KeyError,
+        TypeError or ValueError where they are not as they were written."""
+        documents = Documents(folder)
+        words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
         return cls(
             documents=documents,
-            passages=passages,
-            keys=keys,
-            engine=builder.finish(),
-            sources=corpus.sources,
-            files=corpus.files,
-            corpus=folder,
-            model=describe(encoder),
-            fingerprint=config.fingerprint(),
-            background=_background(block, encoder),
-            vocabulary=vocabulary(
-                text for document in documents.values() for text in (document.text, *_names(document))
-            ),
-            compiled=known.compiled if known else None,
+            passages=Passages(folder, documents),
+            engine=engine,
+            sources=Lines(folder, "sources", lambda line: SourceFile(**line)),
+            files=Lines(folder, "files", ReadFile.from_dict),
+            model=facts["model"],
+            fingerprint=facts["fingerprint"],
+            background=(facts["background"][0], facts["background"][1]),
+            vocabulary=words["counts"],
+            named=words["named"],
+            searching=facts["searching"],
+            files_in=folder,
+            **more,
         )
+
+    def passages_of(self, id: str) -> Sequence[Passage]:
+        """Those of a document, in order. Raises KeyError if there is none with this id."""
+        rows = self.passages.of(id)
+        return self.passages[rows.start : rows.stop]
+
+    def source(self) -> building.Source:
+        """Its vectors, to be taken over."""
+        return building.Source(self.passages.keys, self.engine)
 
     @classmethod
     def update(
@@ -189,10 +234,12 @@ class Index:
 
         If nothing changed, nothing is written. With `rebuild`, nothing of an index that is there is used.
         An index that is damaged or of other settings is replaced; one of a later format only with `rebuild`.
-        Raises CorpusError, IndexLocked, IndexTooNew.
+        Raises CorpusError, IndexLocked, IndexTooNew, IndexUnreachable.
         """
         began = time.perf_counter()
         with generations.writing(folder):
+            if config.index.engine == "milvus":
+                milvus.Milvus(config.index).reach()  # not only after everything was embedded
             drafts.settle(folder, config.corpus)
             known = None if rebuild else usable(folder, encoder, config)
             known_files = known.files if known and known.is_in(corpus_folder) else ()
@@ -202,18 +249,24 @@ class Index:
             before = known.documents if known else {}
             after = {document.id: document for document in corpus.documents}
             compiles = export.can(encoder, config.model) and not (known and known.compiled)
-            if known and known.is_of(corpus, corpus_folder) and not compiles:
+            same = known and known.is_of(corpus, corpus_folder) and known.searching == config.index.shape()
+            if known and same and not compiles:
                 index, embedded = known, 0
                 originals.keep(folder, corpus_folder, known.sources)
+                building.clear(folder)
             else:
-                built = cls.build(corpus, corpus_folder, encoder, config, known)
-                embedded = len(set(built.keys).difference(known.keys if known else ()))
-                about = built.publication("command line", "build", known)
-                with contextlib.ExitStack() as until_written:
+                with ExitStack() as until_written:
+                    compiled = known.compiled if known else None
                     if compiles:
                         compiled = until_written.enter_context(export.compiled(encoder, config.model, folder))
-                        built = replace(built, compiled=compiled)
-                    index = built.publish(folder, corpus_folder, about, config.staff.generations)
+                    embeds = _embeds(encoder, compiled, config.model)
+                    stage = until_written.enter_context(building.unfinished(folder))
+                    built = replace(
+                        cls.build(corpus, corpus_folder, embeds, config, known, into=stage), compiled=compiled
+                    )
+                    embedded = _fresh(built.passages.keys, known.passages.keys if known else None)
+                    about = built.publication("command line", "build", known)
+                    index = built.publish(folder, corpus_folder, about, config)
         added, changed, removed = differences(before, after)
         return Report(
             added=added,
@@ -241,7 +294,8 @@ class Index:
 
         return (
             self.is_in(folder)
-            and list(self.documents.values()) == list(corpus.documents)
+            and len(self.documents) == len(corpus.documents)
+            and all(mine == theirs for mine, theirs in zip(self.documents.values(), corpus.documents, strict=True))
             and sources(self.sources) == sources(corpus.sources)
             and files(self.files) == files(corpus.files)
         )
@@ -264,64 +318,62 @@ class Index:
         folder: Path,
         read: Path,
         about: Publication,
-        keep: int,
+        config: Config,
         ready: Callable[[str], None] = lambda generation: None,
     ) -> Index:
         """Makes this the current index of `folder`, and returns it as it is loaded from there. `read`: where its
-        sources are now, to be copied. `keep` and `ready` as for `generations.publish`. Call it within `writing`."""
+        sources are now, to be copied. `ready` as for `generations.publish`. Call it within `writing`."""
         originals.keep(folder, read, self.sources)
-        generations.publish(folder, lambda new: self._write(new, folder), about, keep=keep, ready=ready)
-        tidy(folder)
-        return Index.load(folder)
+        keep = config.staff.generations
+        generations.publish(folder, lambda new: self._write(new, folder, config.index), about, keep=keep, ready=ready)
+        tidy(folder, config.index)
+        return Index.load(folder, choice=config.index)
 
-    def _write(self, new: Path, folder: Path) -> dict[str, Any]:
-        _write_lines(new / "documents.jsonl", (document.to_dict() for document in self.documents.values()))
-        rows = zip(self.passages, self.keys, strict=True)
-        _write_lines(new / "passages.jsonl", ({**asdict(passage), "key": key} for passage, key in rows))
-        _write_lines(new / "sources.jsonl", (asdict(source) for source in self.sources))
-        _write_lines(new / "files.jsonl", (asdict(file) for file in self.files))
-        (new / "vocabulary.json").write_text(json.dumps(self.vocabulary, sort_keys=True), encoding="utf-8")
+    def _write(self, new: Path, folder: Path, choice: Searching) -> dict[str, Any]:
+        for file in sorted(self.files_in.rglob("*")):
+            to = new / file.relative_to(self.files_in)
+            if file.is_dir():
+                to.mkdir()
+            else:
+                link(file, to)
         corpus = os.path.relpath(self.corpus.resolve(), folder.resolve()) if self.corpus else None
         return {
             "model": self.model,
             "fingerprint": self.fingerprint,
             "background": self.background,
-            "engine": self.engine.save(new),
+            "engine": self._save(new, folder, choice),
             "corpus": corpus,
             "counts": {"documents": len(self.documents), "passages": len(self.passages)},
+            "searching": self.searching,
+            "shown": SHOWN,
             **({"compiled": self.compiled.write(new)} if self.compiled else {}),
         }
 
-    @classmethod
-    def load(cls, folder: Path, id: str | None = None) -> Index:
-        """The index in use in `folder`, or the generation with this `id`; every file checked against its hash.
+    def _save(self, new: Path, folder: Path, choice: Searching) -> dict[str, Any]:
+        if choice.engine == "milvus" and isinstance(self.engine, LocalEngine):
+            return milvus.write(self.engine, folder, new, choice)
+        return self.engine.save(new)
 
-        Raises IndexMissing, IndexCorrupt or IndexTooNew, and UsageError for an `id` that is not kept. `check_made_by`
-        tells whether it fits a model.
+    @classmethod
+    def load(cls, folder: Path, id: str | None = None, choice: Searching = LOCAL, *, thorough: bool = False) -> Index:
+        """The index in use in `folder`, or the generation with this `id`; its files checked as `generations` describes,
+        every byte of them where `thorough`. `choice`: where the server is, if it is searched on one.
+
+        Raises IndexMissing, IndexCorrupt or IndexTooNew, ConfigError if that server is not named, and UsageError for an
+        `id` that is not kept. `check_made_by` tells whether it fits a model.
         """
-        generation = generations.current(folder) if id is None else generations.one_of(folder, id)
+        generation = generations.current(folder, thorough) if id is None else generations.one_of(folder, id, thorough)
         here, manifest = generation.folder, generation.manifest
         try:
-            documents = [Document.from_dict(line) for line in _read_lines(here / "documents.jsonl")]
-            passages = list(_read_lines(here / "passages.jsonl"))
-            return cls(
-                documents={document.id: document for document in documents},
-                keys=tuple(line.pop("key") for line in passages),
-                passages=tuple(
-                    Passage(**{**line, "sentences": tuple((start, end) for start, end in line["sentences"])})
-                    for line in passages
-                ),
-                engine=LocalEngine.load(here),
-                sources=tuple(SourceFile(**line) for line in _read_lines(here / "sources.jsonl")),
-                files=tuple(ReadFile.from_dict(line) for line in _read_lines(here / "files.jsonl")),
+            return cls._of(
+                here,
+                manifest,
+                _engine(here, manifest["engine"], choice),
                 corpus=folder / manifest["corpus"] if manifest["corpus"] else None,
-                model=manifest["model"],
-                fingerprint=manifest["fingerprint"],
-                background=(manifest["background"][0], manifest["background"][1]),
-                vocabulary=json.loads((here / "vocabulary.json").read_text(encoding="utf-8")),
                 compiled=Compiled.of(here, manifest),
                 generation=generation.id,
                 home=folder,
+                scratch=None,
             )
         except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
             problem = f"the index in {here} is damaged: {error}"
@@ -329,7 +381,7 @@ class Index:
 
     def check_made_by(self, encoder: Encoder, config: Config) -> None:
         """Raises IndexStale if the index was made by another model or with other settings."""
-        if self.model != describe(encoder):
+        if self.model != building.describe(encoder):
             raise IndexStale(
                 f"the index was built with the model {self.model['name']}, not with {encoder.name}, "
                 "or with other weights of that name",
@@ -376,11 +428,6 @@ class Index:
 
     # Documents
 
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The titles and headings of all documents, each once."""
-        return tuple(dict.fromkeys(name for document in self.documents.values() for name in _names(document)))
-
     def document(self, id: str) -> Document:
         """The document with this id. Raises UsageError if there is none."""
         if id not in self.documents:
@@ -393,12 +440,7 @@ class Index:
     @cached_property
     def rows(self) -> Mapping[str, range]:
         """The rows of each document's passages, which are neighbours in its order; of one without any, none."""
-        firsts: dict[str, int] = {}
-        for row, passage in enumerate(self.passages):
-            firsts.setdefault(passage.document, row)
-        ends = [*firsts.values(), len(self.passages)][1:]
-        found = {id: range(first, end) for (id, first), end in zip(firsts.items(), ends, strict=True)}
-        return {id: found.get(id, range(0)) for id in self.documents}
+        return Ranges(self.documents, self.passages)
 
     @cached_property
     def _source_of(self) -> dict[str, SourceFile]:
@@ -459,24 +501,34 @@ def sources_of(generation: generations.Generation) -> tuple[SourceFile, ...]:
     """The files that the documents of a generation were made from. Raises IndexCorrupt."""
     path = generation.folder / "sources.jsonl"
     try:
-        return tuple(SourceFile(**line) for line in _read_lines(path))
+        with path.open("rb") as lines:
+            return tuple(SourceFile(**json.loads(line)) for line in lines)
     except (OSError, ValueError, TypeError) as error:
         raise IndexCorrupt(f"{path} is damaged: {error}", remedy=generations.REBUILD) from error
 
 
 def documents_in(generation: generations.Generation, ids: Collection[str]) -> dict[str, Document]:
     """Those of `ids` that a generation holds, read from its documents alone. Raises IndexCorrupt."""
-    path = generation.folder / "documents.jsonl"
     try:
-        lines = (line for line in _read_lines(path) if line["id"] in ids)
-        return {document.id: document for document in map(Document.from_dict, lines)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexCorrupt(f"{path} is damaged: {error}", remedy=generations.REBUILD) from error
+        documents = Documents(generation.folder)
+    except (OSError, ValueError) as error:
+        raise IndexCorrupt(
+            f"the index in {generation.folder} is damaged: {error}", remedy=generations.REBUILD
+        ) from error
+    return {id: documents[id] for id in ids if id in documents}
 
 
-def tidy(folder: Path) -> None:
+def _engine(generation: Path, manifest: Mapping[str, Any], choice: Searching) -> Engine:
+    if manifest["kind"] == "milvus":
+        return milvus.MilvusEngine.load(generation, manifest, choice)
+    return LocalEngine.load(generation, manifest)
+
+
+def tidy(folder: Path, choice: Searching) -> None:
     """Removes the copies of files that no kept generation was made from and no publication under way puts into the
-    corpus; none where that cannot be told. Call it within `generations.writing`."""
+    corpus; none where that cannot be told. And what no kept generation has on a server. Call it within
+    `generations.writing`."""
+    milvus.tidy(folder, (generation.manifest["engine"] for generation in generations.kept(folder)), choice)
     swap = originals.under_way(folder)
     used = {step.after.sha256 for step in swap.steps if step.after} if swap else set()
     try:
@@ -488,28 +540,12 @@ def tidy(folder: Path) -> None:
     originals.clear(folder, used)
 
 
-@cache
-def common_questions() -> tuple[str, ...]:
-    """Health questions as people ask them anywhere, one a line; they ship with the package."""
-    return tuple((Path(__file__).parent / "common_questions.txt").read_text(encoding="utf-8").splitlines())
-
-
-def describe(encoder: Encoder) -> dict[str, Any]:
-    """What the manifest says of a model: two indexes with the same can share vectors."""
-    return {
-        "name": encoder.name,
-        "weights_sha256": encoder.weights_sha256,
-        "dimension": encoder.dimension,
-        "window": encoder.window,
-    }
-
-
 def usable(folder: Path, encoder: Encoder, config: Config) -> Index | None:
     """The index in `folder` if its vectors can be used again."""
     try:
-        index = Index.load(folder)
+        index = Index.load(folder, choice=config.index, thorough=True)
         index.check_made_by(encoder, config)
-    except IndexTooNew:
+    except (IndexTooNew, IndexUnreachable):
         raise
     except IndexUnusable as error:
         logger.info("building from the start: %s", error.problem)
@@ -517,25 +553,46 @@ def usable(folder: Path, encoder: Encoder, config: Config) -> Index | None:
     return index
 
 
-def _cuts(
-    documents: Iterable[Document], encoder: Encoder, config: Config, known: Index | None
-) -> Iterator[tuple[Passage, str]]:
-    """The passages of the documents with their indexed texts; those of unchanged documents are taken from `known`."""
-    before: dict[str, list[Passage]] = {}
-    for passage in known.passages if known else ():
-        before.setdefault(passage.document, []).append(passage)
-    for document in documents:
-        if known and known.documents.get(document.id) == document:
-            passages = before.get(document.id, [])
-            yield from zip(passages, indexed_texts(document, passages, encoder, config.passages), strict=True)
-        else:
-            yield from cut(document, encoder, config.passages)
+def encoder_for(folder: Path, choice: ModelChoice, *, rebuild: bool = False) -> Encoder:
+    """What documents are embedded with: the compiled encoder of the index in `folder`, if it has one of this model as
+    it is now, which needs no torch; else the model itself. With `rebuild`, nothing of the index is used.
+
+    Raises ModelError or IndexTooNew.
+    """
+    if choice.backend != "torch" and not rebuild:
+        with suppress(IndexMissing, IndexCorrupt, IndexStale):
+            generation = generations.current(folder)
+            compiled = Compiled.of(generation.folder, generation.manifest)
+            if compiled and compiled.folder and generation.manifest["model"]["name"] == choice.name:
+                made = CompiledEncoder(compiled.folder, choice)
+                if made.weights_sha256 == hash_weights(find_model(choice.name)):
+                    return made
+    return load_encoder(choice)
 
 
-def _names(document: Document) -> Iterator[str]:
-    yield document.title
-    for section in document.sections:
-        yield from section.headings[-1:]
+def _embeds(encoder: Encoder, compiled: Compiled | None, choice: ModelChoice) -> Encoder:
+    """The compiled encoder, which is faster, where there is one and it is wanted."""
+    if compiled is None or compiled.folder is None or choice.backend == "torch":
+        return encoder
+    made = CompiledEncoder(compiled.folder, choice)
+    return made if building.describe(made) == building.describe(encoder) else encoder
+
+
+def _fresh(keys: Keys, known: Keys | None) -> int:
+    """How many of the distinct keys are not among the known ones."""
+    fresh = [np.empty((0, 32), dtype=np.uint8)]
+    for at in range(0, len(keys), _ROWS):
+        own = np.asarray(keys.array[at : at + _ROWS])
+        fresh.append(own if known is None else own[known.find(own) < 0])
+    return len(np.unique(np.concatenate(fresh), axis=0))
+
+
+class _Scratch:
+    """A folder that is there as long as this is."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="plainquote-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
 def _renamed(removed: Iterable[Document], added: Iterable[Document]) -> tuple[tuple[str, str], ...]:
@@ -543,75 +600,6 @@ def _renamed(removed: Iterable[Document], added: Iterable[Document]) -> tuple[tu
     for document in removed:
         gone.setdefault(document.sha256, []).append(document.id)
     return tuple((gone[new.sha256].pop(0), new.id) for new in added if gone.get(new.sha256))
-
-
-def _key(passage: Passage, text: str) -> str:
-    """SHA-256 of all that the vectors of a passage and of its sentences depend on."""
-    borders = [(start - passage.start, end - passage.start) for start, end in passage.sentences]
-    return hashlib.sha256(json.dumps([text, borders]).encode()).hexdigest()
-
-
-def _passage_vectors(
-    keys: Sequence[str],
-    cuts: Sequence[tuple[Passage, str]],
-    encoder: Encoder,
-    heading_weight: float,
-    known: Index | None,
-    kept: Mapping[str, int],
-) -> np.ndarray:
-    """(passages, d) float32, unit length: the indexed text's vector plus `heading_weight` times that of title and
-    section alone, which say what the passage is about. Those of `known` at the rows `kept` are taken from it.
-    """
-    texts = [text for _, text in cuts]
-    headings = [text[: passage.start - passage.end].strip() for passage, text in cuts]
-    fresh = [row for row, key in enumerate(keys) if key not in kept]
-    made = _embed((text for row in fresh for text in (texts[row], headings[row]) if text), encoder)
-    vectors = np.empty((len(keys), encoder.dimension), dtype=np.float32)
-    for row, key in enumerate(keys):
-        if known and key in kept:
-            vectors[row] = known.engine.vectors(np.array([kept[key]]))[0]
-        else:
-            blended = made[texts[row]] + (heading_weight * made[headings[row]] if headings[row] else 0)
-            vectors[row] = blended / np.linalg.norm(blended)
-    return vectors
-
-
-def _sentence_vectors(
-    keys: Sequence[str],
-    passages: Sequence[Passage],
-    documents: Mapping[str, Document],
-    encoder: Encoder,
-    known: Index | None,
-    kept: Mapping[str, int],
-) -> np.ndarray:
-    """(sentences, d) float16; those of `known` at the rows `kept` are taken from it."""
-    blocks = [[documents[p.document].text[start:end] for start, end in p.sentences] for p in passages]
-    made = _embed((text for key, block in zip(keys, blocks, strict=True) if key not in kept for text in block), encoder)
-    rows = [
-        known.engine.sentences(np.array([kept[key]]))[0]
-        if known and key in kept
-        else np.stack([made[text] for text in block])
-        for key, block in zip(keys, blocks, strict=True)
-    ]
-    return np.concatenate(rows).astype(np.float16)
-
-
-def _embed(texts: Iterable[str], encoder: Encoder) -> dict[str, np.ndarray]:
-    """Each distinct text with its vector."""
-    distinct = list(dict.fromkeys(texts))
-    return dict(zip(distinct, encoder.encode_passages(distinct, progress=sys.stderr.isatty()), strict=True))
-
-
-def _background(block: Block, encoder: Encoder) -> tuple[float, float]:
-    questions = np.stack([encoder.encode_query(question) for question in common_questions()])
-    best = []
-    for vectors in (block.vectors, block.sentences):
-        highest = np.full(len(questions), -1.0)
-        for first in range(0, len(vectors), _BLOCK):
-            cosines = vectors[first : first + _BLOCK].astype(np.float32) @ questions.T
-            highest = np.maximum(highest, cosines.max(axis=0))
-        best.append(round(float(highest.mean()), DECIMALS))
-    return best[0], best[1]
 
 
 def _ranks(rows: np.ndarray, ranking: np.ndarray) -> np.ndarray:
@@ -623,14 +611,3 @@ def _ranks(rows: np.ndarray, ranking: np.ndarray) -> np.ndarray:
     here = rows[at] == ranking
     ranks[at[here]] = np.flatnonzero(here) + 1
     return ranks
-
-
-def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
-
-
-def _read_lines(path: Path) -> Iterable[dict[str, Any]]:
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for line in file:
-            yield json.loads(line)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
+import tempfile
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, pairwise
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from bot.tables import Rows, Strings, mapped
 
 _WORD = re.compile(r"\d+(?:[.,:/]\d+)+|[^\W_]+(?:['’][^\W\d_]+)?")
 
@@ -34,13 +37,6 @@ STOP_WORDS = frozenset(
     need needed needs question tell use used uses using want wanted wants work working works
     """.split()
 )
-
-
-def _bm25s() -> Any:
-    import bm25s
-
-    logging.getLogger("bm25s").setLevel(logging.WARNING)  # importing it sets it to DEBUG
-    return bm25s
 
 
 @lru_cache(maxsize=1)
@@ -140,66 +136,118 @@ def idf(holders: int, passages: int) -> float:
     return float(np.log1p((passages - holders + 0.5) / (holders + 0.5)))
 
 
-_ARRAYS = ("data.csc.index.npy", "indices.csc.index.npy", "indptr.csc.index.npy")
-_VOCABULARY, _PARAMETERS = "vocab.index.json", "params.index.json"
+POSTINGS = tuple(f"{name}_{part}.npy" for name in ("words", "pairs") for part in ("passages", "scores"))
+"""The files of a `Lexical` that its `Terms` do without."""
 
 
-class Lexical(Words):
+class Terms(Words):
+    """The words and pairs of an index in a folder: `words.bin`, `pairs.npy` and of each how many passages hold it, see
+    `Lexical`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OSError, KeyError or ValueError for files that are not as they were written."""
+        self._words = Strings(folder, "words")
+        self._pairs = mapped(folder / "pairs.npy")
+        self._begin = {name: mapped(folder / f"{name}_postings_at.npy") for name in ("words", "pairs")}
+        self.passages = int(json.loads((folder / "words.json").read_text(encoding="utf-8"))["passages"])
+        if any(
+            len(terms) != len(self._begin[name]) - 1 for name, terms in (("words", self._words), ("pairs", self._pairs))
+        ):
+            raise ValueError("the terms and their postings do not belong together")
+
+    def holders(self, terms: Sequence[str]) -> list[int]:
+        found = []
+        for term in terms:
+            name, row = self._find(term)
+            found.append(0 if row < 0 else int(self._begin[name][row + 1] - self._begin[name][row]))
+        return found
+
+    def place(self, term: str) -> int:
+        """Where a term stands: words in order, then pairs, from 0; -1 for one that no passage holds."""
+        name, row = self._find(term)
+        return row if row < 0 or name == "words" else len(self._words) + row
+
+    def _find(self, term: str) -> tuple[str, int]:
+        """Among the words or the pairs the row of a term, -1 if there is none."""
+        first, _, second = term.partition(" ")
+        row = self._words.find(first)
+        if not second or row < 0:
+            return "words", row
+        key = np.uint64(row << 32 | max(self._words.find(second), 0))
+        at = int(np.searchsorted(self._pairs, key))
+        is_held = self._words.find(second) >= 0 and at < len(self._pairs) and self._pairs[at] == key
+        return "pairs", at if is_held else -1
+
+
+class Lexical(Terms):
     """BM25 over the words of passages, and with a lower weight over their pairs of neighbouring words.
 
     Lucene's form: ``idf · tf / (tf + k1 · (1 - b + b · length / mean length))`` with
     ``idf = ln(1 + (N - df + 0.5) / (df + 0.5))``. Source: Kamphuis et al., "Which BM25 Do You Mean?", ECIR 2020.
     Scores are 0 or more; 0 where no word is shared. A length is a number of words, for a pair one of pairs.
+
+    In files, each of them mapped:
+
+        words.bin, words_at.npy    the words, in order
+        pairs.npy                  (pairs,) uint64, ascending: the rows of both words, the first one's times 2 ** 32
+        words_postings_at.npy, words_passages.npy, words_scores.npy; pairs_…
+                                   where each term's postings begin; the passages that hold it, ascending, int32; what
+                                   it adds to the score of each, float32
+        words.json                 how many passages there are
     """
 
-    def __init__(self, words: _Bm25, pairs: _Bm25) -> None:
-        if words.passages != pairs.passages:
-            raise ValueError(f"{words.passages} passages of words and {pairs.passages} of pairs")
-        self._words = words
-        self._pairs = pairs
-        self.passages = words.passages
+    def __init__(self, folder: Path) -> None:
+        """Raises OSError, KeyError or ValueError for files that are not as they were written."""
+        super().__init__(folder)
+        self._postings = {name: Postings.load(folder, name, at) for name, at in self._begin.items()}
 
     @classmethod
     def build(cls, texts: Iterable[str], *, k1: float, b: float) -> Lexical:
-        return cls.of_words([terms(text) for text in texts], k1=k1, b=b)
+        """In memory."""
+        with tempfile.TemporaryDirectory() as folder:
+            builder = LexicalBuilder(Path(folder), k1=k1, b=b)
+            builder.add([terms(text) for text in texts])
+            return builder.finish()
 
-    @classmethod
-    def of_words(cls, passages: Sequence[list[str]], *, k1: float, b: float) -> Lexical:
-        """passages: the `terms` of each, in order."""
-        return cls(_Bm25.build(passages, k1=k1, b=b), _Bm25.build([pairs(p) for p in passages], k1=k1, b=b))
-
-    def save(self, folder: Path) -> None:
-        self._words.save(folder / "words")
-        self._pairs.save(folder / "pairs")
-
-    @classmethod
-    def load(cls, folder: Path) -> Lexical:
-        return cls(_Bm25.load(folder / "words"), _Bm25.load(folder / "pairs"))
-
-    def holders(self, terms: Sequence[str]) -> list[int]:
-        return [len(self._postings(term)[0]) for term in terms]
+    def postings(self) -> Iterator[tuple[int, Postings]]:
+        """Those of the words and those of the pairs, with the place of the first one."""
+        yield 0, self._postings["words"]
+        yield len(self._words), self._postings["pairs"]
 
     def best(self, wanted: Wanted, k: int, within: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The `k` passages with the highest scores over 0 and these scores, best first, equal ones by row; fewer if
         there are not as many. within: of these rows alone, int64, ascending."""
-        if within is None:
-            scores = np.zeros(self.passages, dtype=np.float32)
-            for weight, group in wanted.groups():
-                own = np.zeros(self.passages, dtype=np.float32)
-                for term in group:
-                    passage, data = self._postings(term)
-                    own[passage] += data
-                scores += np.float32(weight) * own
-            rows = np.flatnonzero(scores > 0)
-            scores = scores[rows]
-        else:
-            scores = self.scores(wanted, within)
-            rows, scores = within[scores > 0], scores[scores > 0]
+        rows = self._promising(wanted, k) if within is None else within
+        scores = self.scores(wanted, rows)
+        rows, scores = rows[scores > 0], scores[scores > 0]
         if len(rows) > k:
             least = np.partition(scores, len(scores) - k)[len(scores) - k]
             rows, scores = rows[scores >= least], scores[scores >= least]
         order = np.argsort(-scores, kind="stable")[:k]
         return rows[order], scores[order]
+
+    def _promising(self, wanted: Wanted, k: int) -> np.ndarray:
+        """Rows, ascending: all that can be among the best `k`, and few others.
+
+        The terms are taken in the order of the most that they can add. Once what the rest can add together is less
+        than the `k`-th best has already, no other passage can come in: the frequent words, which add least, are hardly
+        ever read as a whole (Turtle and Flood 1995, "MaxScore").
+        """
+        most = {term: weight * float(data.max()) for term, weight, _, data in self._held(wanted)}
+        rest, least = sum(most.values()), 0.0
+        scores = np.zeros(self.passages, dtype=np.float32)
+        read = [np.empty(0, dtype=np.int32)]
+        for term, weight, passages, data in sorted(self._held(wanted), key=lambda held: -most[held[0]]):
+            if rest * _MARGIN < least:
+                break
+            scores[passages] += np.float32(weight) * data
+            rest = max(0.0, rest - most[term])
+            read.append(passages)
+            if len(passages) >= k:
+                own = scores[passages]
+                least = max(least, float(np.partition(own, len(own) - k)[len(own) - k]))
+        enough = [passages[(scores[passages] + rest) * _MARGIN >= least] for passages in read]
+        return np.unique(np.concatenate(enough)).astype(np.int64)
 
     def scores(self, wanted: Wanted, rows: np.ndarray) -> np.ndarray:
         """(rows,) float32: the scores of these passages."""
@@ -219,60 +267,164 @@ class Lexical(Words):
 
     def _at(self, term: str, rows: np.ndarray) -> np.ndarray:
         """(rows,) float32: what a term adds, before its weight, to the scores of these passages."""
-        passage, data = self._postings(term)
-        if not len(passage):
+        passages, data = self._of(term)
+        if not len(passages):
             return np.zeros(len(rows), dtype=np.float32)
-        at = np.minimum(np.searchsorted(passage, rows), len(passage) - 1)
-        found: np.ndarray = np.where(passage[at] == rows, data[at], np.float32(0))
+        at = np.minimum(np.searchsorted(passages, rows.astype(np.int32)), len(passages) - 1)
+        found: np.ndarray = np.where(passages[at] == rows, data[at], np.float32(0))
         return found
 
-    def _postings(self, term: str) -> tuple[np.ndarray, np.ndarray]:
+    def _held(self, wanted: Wanted) -> list[tuple[str, float, np.ndarray, np.ndarray]]:
+        """The terms that some passage holds, with their weights and postings, in their own order."""
+        found = ((term, weight, *self._of(term)) for weight, group in wanted.groups() for term in group)
+        return [(term, weight, passages, data) for term, weight, passages, data in found if len(passages)]
+
+    def _of(self, term: str) -> tuple[np.ndarray, np.ndarray]:
         """The passages that hold a term, ascending, and what it adds to the score of each."""
-        return (self._pairs if " " in term else self._words).postings(term)
+        name, row = self._find(term)
+        return self._postings[name].of(row)
+
+
+_MARGIN = 1.0001
+"""What is added in another order may be off in its last digits."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Bm25:
-    """An index over lists of terms: what bm25s computes, as sparse columns. Importing bm25s takes longer than
-    answering a question, so only a build does.
+class Postings:
+    """at: (terms + 1,) int64, where those of each begin. passages: int32, ascending for a term. scores: float32."""
 
-    rows: the place of each term. data, passage: its scores, and which passages have them, ascending: those of the term
-    at `row` from ``starts[row]`` to ``starts[row + 1]``, each passage once.
-    """
-
-    rows: Mapping[str, int]
-    data: np.ndarray
-    passage: np.ndarray
-    starts: np.ndarray
-    passages: int
+    at: np.ndarray
+    passages: np.ndarray
+    scores: np.ndarray
 
     @classmethod
-    def build(cls, passages: Sequence[list[str]], *, k1: float, b: float) -> _Bm25:
-        if not any(passages):  # nothing but emoji, say: bm25s needs one term, and nobody asks for ""
-            passages = [[""]] * len(passages)
-        vocabulary = {term: row for row, term in enumerate(sorted(set().union(*passages)))}
-        bm25 = _bm25s().BM25(method="lucene", k1=k1, b=b)
-        bm25.index(([[vocabulary[t] for t in p] for p in passages], vocabulary), show_progress=False)
-        scores = bm25.scores
-        return cls(vocabulary, scores["data"], scores["indices"], scores["indptr"], len(passages))
+    def load(cls, folder: Path, name: str, at: np.ndarray) -> Postings:
+        made = cls(at, *(mapped(folder / f"{name}_{part}.npy") for part in ("passages", "scores")))
+        if not len(made.passages) == len(made.scores) == made.at[-1]:
+            raise ValueError(f"the postings of {name} do not belong together")
+        return made
 
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, array in zip(_ARRAYS, (self.data, self.passage, self.starts), strict=True):
-            np.save(folder / name, array, allow_pickle=False)
-        (folder / _VOCABULARY).write_text(json.dumps(self.rows), encoding="utf-8")
-        (folder / _PARAMETERS).write_text(json.dumps({"num_docs": self.passages}), encoding="utf-8")
+    def of(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Those of a term; none for -1."""
+        here = slice(0, 0) if row < 0 else slice(int(self.at[row]), int(self.at[row + 1]))
+        return self.passages[here], self.scores[here]
 
-    @classmethod
-    def load(cls, folder: Path) -> _Bm25:
-        rows = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
-        parameters = json.loads((folder / _PARAMETERS).read_text(encoding="utf-8"))
-        data, passage, starts = (
-            np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False)) for name in _ARRAYS
-        )
-        return cls(rows, data, passage, starts, int(parameters["num_docs"]))
 
-    def postings(self, term: str) -> tuple[np.ndarray, np.ndarray]:
-        row = self.rows.get(term) if term else None
-        here = slice(0, 0) if row is None else slice(self.starts[row], self.starts[row + 1])
-        return self.passage[here], self.data[here]
+_TOKENS = 1 << 22
+"""Words that are sorted at a time when postings are made: what a build needs of memory, about 200 MB at most."""
+_PASSAGES = 1 << 14
+"""Passages whose words are read at a time."""
+
+
+class LexicalBuilder:
+    """Makes the files of a `Lexical` in `folder`, in little memory: words are numbered and written down as they come,
+    then counted in ranges of the vocabulary, each sorted on its own."""
+
+    def __init__(self, folder: Path, *, k1: float, b: float) -> None:
+        self._folder = folder
+        self._k1, self._b = k1, b
+        self._numbers: dict[str, int] = {}
+        self._lengths = array("i")
+        folder.mkdir(exist_ok=True)
+        self._tokens = Rows(folder / "tokens.npy", np.int32)
+
+    def add(self, passages: Iterable[Sequence[str]]) -> None:
+        """The `terms` of the next passages."""
+        for passage in passages:
+            numbers = [self._numbers.setdefault(word, len(self._numbers)) for word in passage]
+            self._tokens.add(np.array(numbers, dtype=np.int32))
+            self._lengths.append(len(numbers))
+
+    def close(self) -> None:
+        self._tokens.close()
+
+    def finish(self) -> Lexical:
+        self.close()
+        tokens, lengths = mapped(self._folder / "tokens.npy"), np.frombuffer(self._lengths, dtype=np.int32)
+        words = sorted((word.encode(), number) for word, number in self._numbers.items())
+        self._numbers = {}
+        Strings.write(self._folder, "words", (word for word, _ in words))
+        row_of = np.empty(len(words), dtype=np.int64)
+        row_of[[number for _, number in words]] = np.arange(len(words))
+        of_words = _Counted(self._folder, "words", len(lengths), self._k1, self._b, lengths)
+        of_pairs = _Counted(self._folder, "pairs", len(lengths), self._k1, self._b, np.maximum(lengths - 1, 0))
+        pairs = Rows(self._folder / "pairs.npy", np.uint64)
+        for first, end in _ranges(row_of, tokens):
+            found = list(_entries(tokens, lengths, row_of, first, end))
+            of_words.add(*(np.concatenate(part) for part in zip(*(words for words, _ in found), strict=True)))
+            held = of_pairs.add(*(np.concatenate(part) for part in zip(*(both for _, both in found), strict=True)))
+            pairs.add(held.astype(np.uint64))
+        for writer in (of_words, of_pairs, pairs):
+            writer.close()
+        (self._folder / "words.json").write_text(json.dumps({"passages": len(lengths)}), encoding="utf-8")
+        del tokens
+        (self._folder / "tokens.npy").unlink()
+        return Lexical(self._folder)
+
+
+def _ranges(row_of: np.ndarray, tokens: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Ranges of words, each of about `_TOKENS` occurrences or of one word."""
+    occurrences = np.zeros(len(row_of), dtype=np.int64)
+    for at in range(0, len(tokens), _TOKENS):
+        occurrences += np.bincount(row_of[tokens[at : at + _TOKENS]], minlength=len(row_of))
+    up_to, first = np.cumsum(occurrences), 0
+    while first < len(row_of):
+        before = up_to[first - 1] if first else 0
+        end = max(first + 1, int(np.searchsorted(up_to, before + _TOKENS, side="right")))
+        yield first, end
+        first = end
+
+
+_Entries = tuple[np.ndarray, np.ndarray]
+"""Terms and the passages that they occur in, an entry an occurrence, the passages ascending."""
+
+
+def _entries(
+    tokens: np.ndarray, lengths: np.ndarray, row_of: np.ndarray, first: int, end: int
+) -> Iterator[tuple[_Entries, _Entries]]:
+    """The words from row `first` to `end` and the pairs that begin with them, some passages at a time."""
+    at = 0
+    for passage in range(0, len(lengths), _PASSAGES):
+        own = lengths[passage : passage + _PASSAGES]
+        rows = row_of[tokens[at : at + own.sum()]]
+        at += int(own.sum())
+        numbers = np.repeat(np.arange(passage, passage + len(own)), own)
+        here = np.flatnonzero((rows >= first) & (rows < end))
+        followed = here[here + 1 < len(rows)]
+        followed = followed[numbers[followed] == numbers[followed + 1]]
+        yield (rows[here], numbers[here]), (rows[followed] << 32 | rows[followed + 1], numbers[followed])
+
+
+class _Counted:
+    """Writes the postings of terms that come in ascending order."""
+
+    def __init__(self, folder: Path, name: str, passages: int, k1: float, b: float, lengths: np.ndarray) -> None:
+        self._passages = passages
+        mean = lengths.mean() if lengths.any() else 1.0
+        self._saturation = k1 * ((1 - b) + b * lengths / mean)
+        self._at = Rows(folder / f"{name}_postings_at.npy", np.int64)
+        self._held_by = Rows(folder / f"{name}_passages.npy", np.int32)
+        self._scores = Rows(folder / f"{name}_scores.npy", np.float32)
+        self._written = 0
+        self._at.add(np.zeros(1))
+
+    def add(self, terms: np.ndarray, passages: np.ndarray) -> np.ndarray:
+        """The distinct terms, ascending. Those of several calls ascend too."""
+        order = np.argsort(terms, kind="stable")
+        terms, passages = terms[order], passages[order]
+        new = np.flatnonzero(np.diff(terms, prepend=-1) | np.diff(passages, prepend=-1))
+        frequency = np.diff(new, append=len(terms))
+        terms, passages = terms[new], passages[new]
+        first = np.flatnonzero(np.diff(terms, prepend=-1))
+        holders = np.diff(first, append=len(terms))
+        rarity = np.log(1 + (self._passages - holders + 0.5) / (holders + 0.5)).astype(np.float32)
+        share = frequency / (self._saturation[passages] + frequency)
+        self._scores.add(np.repeat(rarity, holders) * share)
+        self._held_by.add(passages)
+        self._at.add(self._written + np.cumsum(holders))
+        self._written += len(passages)
+        return terms[first]
+
+    def close(self) -> None:
+        for writer in (self._at, self._held_by, self._scores):
+            writer.close()

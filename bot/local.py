@@ -4,31 +4,62 @@ vectors.npy       (passages, d) float32
 sentences.npy     (sentences, d) float16, passage after passage
 sentences_at.npy  (passages + 1,) int64: where each passage's sentences begin
 bm25/             `bot.lexical`
+lists.faiss       the vectors in lists that are searched in part, where there are too many to look at all of them
 """
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bot import vectors
+from bot.config import Searching
 from bot.engine import DECIMALS, Block, Scores, Within
-from bot.errors import IndexCorrupt
+from bot.errors import IndexCorrupt, IndexUnusable
 from bot.generations import REBUILD
-from bot.lexical import Lexical, Wanted
+from bot.lexical import POSTINGS, Lexical, LexicalBuilder, Wanted
+from bot.tables import Rows, mapped
+from bot.vectors import Lists, nearest
 
 _ROWS = 4096
 """Passages that are scored at a time, to bound the memory."""
 
-_VECTORS, _SENTENCES, _STARTS, _WORDS = "vectors.npy", "sentences.npy", "sentences_at.npy", "bm25"
+_CANDIDATES = 2
+"""Times as many passages as are wanted are taken from the lists, and scored exactly."""
+_LEAST_CANDIDATES = 200
+"""So many are taken where recall is measured; a question with the usual [ranking] candidates takes as many."""
+_SAMPLED, _NEAREST = 256, 10
+"""Passages that recall is measured with, and of how many neighbours."""
+_NEAR_MOST = 1000
+"""Where more are wanted, so that somebody looks through them, all vectors are looked at."""
+
+WORDS = "bm25"
+_VECTORS, _SENTENCES, _STARTS = "vectors.npy", "sentences.npy", "sentences_at.npy"
+_LISTS = "lists.faiss"
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """How the lists are searched: the nearest `probes` of them, which gave this recall@10 when it was measured."""
+
+    lists: Lists
+    probes: int
+    recall: float
 
 
 class LocalEngine:
-    """A `bot.engine.Engine`: exact."""
+    """A `bot.engine.Engine`. Its scores are exact; what is nearest is looked for among all vectors or, with `near`,
+    among those of some lists, enough for the recall that was asked for."""
 
-    def __init__(self, vectors: np.ndarray, sentences: np.ndarray, starts: np.ndarray, words: Lexical) -> None:
+    kind = "local"
+
+    def __init__(
+        self, vectors: np.ndarray, sentences: np.ndarray, starts: np.ndarray, words: Lexical, near: Near | None = None
+    ) -> None:
         """The arrays as the module describes them. Raises IndexCorrupt if they do not belong together."""
         if len({len(vectors), len(starts) - 1, words.passages}) != 1 or starts[-1] != len(sentences):
             raise IndexCorrupt(
@@ -39,23 +70,33 @@ class LocalEngine:
         self._vectors = vectors
         self._sentences = sentences
         self._starts = starts
+        if near and near.lists.vectors != len(vectors):
+            raise IndexCorrupt(
+                f"{near.lists.vectors} vectors in lists are not the {len(vectors)} of the passages", remedy=REBUILD
+            )
         self.words = words
         self.passages = len(vectors)
+        self._near = near
 
     @classmethod
-    def load(cls, generation: Path) -> LocalEngine:
-        """Raises ValueError or OSError for files that cannot be read, IndexCorrupt."""
-        vectors, sentences, starts = (
-            np.asarray(np.load(generation / name, mmap_mode="r", allow_pickle=False))
-            for name in (_VECTORS, _SENTENCES, _STARTS)
-        )
-        return cls(vectors, sentences, starts, Lexical.load(generation / _WORDS))
+    def load(cls, folder: Path, facts: Mapping[str, Any]) -> LocalEngine:
+        """facts: what `save` gave. Raises KeyError, ValueError, RuntimeError or OSError for files that cannot be read,
+        IndexCorrupt."""
+        vectors, sentences, starts = (mapped(folder / name) for name in (_VECTORS, _SENTENCES, _STARTS))
+        near = Near(Lists(folder / _LISTS), **facts["near"]) if facts["near"] else None
+        return cls(vectors, sentences, starts, Lexical(folder / WORDS), near)
+
+    def check(self) -> Iterator[str]:
+        yield from ()
 
     def save(self, generation: Path) -> dict[str, Any]:
-        for name, array in ((_VECTORS, self._vectors), (_SENTENCES, self._sentences), (_STARTS, self._starts)):
-            np.save(generation / name, array, allow_pickle=False)
-        self.words.save(generation / _WORDS)
-        return {"kind": "local"}
+        near = self._near
+        return {"kind": "local", "near": {"probes": near.probes, "recall": near.recall} if near else None}
+
+    @property
+    def recall(self) -> float:
+        """Of the ten nearest passages, the share that `nearest` finds on average, as it was measured."""
+        return self._near.recall if self._near else 1.0
 
     def nearest(self, vector: np.ndarray, k: int, within: Within | None = None) -> tuple[np.ndarray, np.ndarray]:
         if within is not None:
@@ -64,9 +105,14 @@ class LocalEngine:
             order = np.lexsort((rows, -cosines))[:k]
             return rows[order], cosines[order]
         wanted = min(k, self.passages)
+        if self._near and k <= _NEAR_MOST:
+            candidates = np.sort(self._near.lists.search(vector, wanted * _CANDIDATES, self._near.probes))
+            cosines = self._cosines(vector, candidates)
+            order = np.lexsort((candidates, -cosines))[:wanted]
+            return candidates[order], cosines[order]
         asked = min(wanted + 1, self.passages)
         while True:  # reads on while the last one may be tied
-            [rows], [products] = vectors.nearest(self._vectors, vector[None, :], asked)
+            [rows], [products] = nearest(self._vectors, vector[None, :], asked)
             cosines = np.round(products.astype(np.float64), DECIMALS)
             if asked == self.passages or cosines[-1] < cosines[wanted - 1]:
                 order = np.lexsort((rows, -cosines))[:wanted]
@@ -111,24 +157,92 @@ class LocalEngine:
         return np.round(np.concatenate(best), DECIMALS)
 
 
-class LocalBuilder:
-    """A `bot.engine.Builder` of a `LocalEngine`. k1, b: of BM25."""
+def strip(generation: Path) -> None:
+    """Removes the files of an engine but for its `bot.lexical.Terms`, once another engine has what is in them."""
+    for name in (_VECTORS, _SENTENCES, _STARTS, *(f"{WORDS}/{postings}" for postings in POSTINGS)):
+        (generation / name).unlink()
 
-    def __init__(self, k1: float, b: float) -> None:
-        self._blocks: list[Block] = []
-        self._k1, self._b = k1, b
+
+class LocalBuilder:
+    """A `bot.engine.Builder` of a `LocalEngine` in `folder`. k1, b: of BM25. questions: (q, dimension) float32, with
+    which recall is measured, beside passages of the index."""
+
+    def __init__(
+        self, folder: Path, *, dimension: int, k1: float, b: float, searching: Searching, questions: np.ndarray
+    ) -> None:
+        self._folder = folder
+        self._searching = searching
+        self._questions = questions
+        self._vectors = Rows(folder / _VECTORS, np.float32, dimension)
+        self._sentences = Rows(folder / _SENTENCES, np.float16, dimension)
+        self._starts = array("q", [0])
+        self._words = LexicalBuilder(folder / WORDS, k1=k1, b=b)
 
     def add(self, block: Block) -> None:
-        self._blocks.append(block)
+        self._vectors.add(block.vectors)
+        self._sentences.add(block.sentences)
+        self._starts.extend((self._starts[-1] + np.cumsum(block.counts)).tolist())
+        self._words.add(block.terms)
+
+    def flush(self) -> None:
+        self._vectors.flush()
+        self._sentences.flush()
+
+    def close(self) -> None:
+        for writer in (self._vectors, self._sentences, self._words):
+            writer.close()
 
     def finish(self) -> LocalEngine:
-        counts = np.concatenate([block.counts for block in self._blocks])
-        return LocalEngine(
-            np.concatenate([block.vectors for block in self._blocks]),
-            np.concatenate([block.sentences for block in self._blocks]),
-            np.concatenate([[0], np.cumsum(counts)]),
-            Lexical.of_words([terms for block in self._blocks for terms in block.terms], k1=self._k1, b=self._b),
-        )
+        self.close()
+        np.save(self._folder / _STARTS, np.frombuffer(self._starts, dtype=np.int64), allow_pickle=False)
+        self._words.finish()
+        exact = LocalEngine.load(self._folder, {"near": None})
+        if exact.passages <= self._searching.exact_up_to or self._searching.engine != "local":
+            return exact
+        vectors = mapped(self._folder / _VECTORS)
+        Lists.write(self._folder / _LISTS, vectors)
+        near = _measured(Lists(self._folder / _LISTS), vectors, self._questions, self._searching.recall)
+        return LocalEngine.load(self._folder, {"near": {"probes": near.probes, "recall": near.recall}})
+
+
+def _measured(lists: Lists, vectors: np.ndarray, questions: np.ndarray, recall: float) -> Near:
+    """The fewest lists to search, in steps of two, that find a share of `recall` of the `_NEAREST` passages that an
+    exact search finds, on average over the questions and passages of the index, themselves left out.
+
+    Raises IndexUnusable if no number does.
+    """
+    sample = np.sort(np.random.default_rng(0).choice(len(vectors), min(len(vectors), _SAMPLED), replace=False))
+    wanted = np.concatenate([vectors[sample], questions])
+    own = np.concatenate([sample, np.full(len(questions), -1)])
+    exact = _exact(vectors, wanted, own)
+    probes, found = min(8, lists.lists), 0.0
+    while True:
+        shares = []
+        for vector, row, rows in zip(wanted, own, exact, strict=True):
+            candidates = lists.search(vector, _LEAST_CANDIDATES, probes)
+            candidates = candidates[candidates != row]
+            cosines = vectors[candidates] @ vector
+            kept = candidates[np.argsort(-cosines, kind="stable")[: len(rows)]]
+            # A passage that is as near as the last one of the ten is as good.
+            least = (vectors[rows[-1]] @ vector) - 10.0**-DECIMALS
+            shares.append(np.mean(vectors[kept] @ vector >= least) * len(kept) / len(rows))
+        found = float(np.mean(shares))
+        if found >= recall:
+            return Near(lists, probes, round(found, 4))
+        if probes == lists.lists:
+            break
+        probes = min(2 * probes, lists.lists)
+    raise IndexUnusable(
+        f"a search of all lists finds {found:.4f} of the nearest passages, less than [index] recall = {recall}",
+        remedy="Set [index] recall lower, or exact_up_to to the number of passages or more.",
+    )
+
+
+def _exact(vectors: np.ndarray, wanted: np.ndarray, own: np.ndarray) -> list[np.ndarray]:
+    """The rows of the `_NEAREST` passages of each of `wanted`, best first; `own`: the row to leave out."""
+    k = min(_NEAREST + 1, len(vectors))
+    rows, _ = nearest(vectors, wanted, k)
+    return [found[found != row][:_NEAREST] for found, row in zip(rows, own.tolist(), strict=True)]
 
 
 def _rows(within: Within) -> np.ndarray:

@@ -15,9 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bot import drafts, generations, originals
+from bot import building, drafts, generations, originals
 from bot.config import Config
 from bot.corpus import SIDECAR, Corpus, ReadFile, read_corpus, sidecar_names
 from bot.documents import Document
@@ -42,8 +40,6 @@ BEGINNING = 5000
 MOST_GROUPS = 20
 LONGEST = 600
 """Characters of one of these sentences, and of a passage."""
-_BLOCK = 64
-"""Texts that are embedded between two reports."""
 
 
 class NotAsSeen(UsageError):
@@ -95,14 +91,18 @@ def preview(draft: Draft, index: Index, encoder: Encoder, config: Config, report
 def drafted(
     draft: Draft, index: Index, encoder: Encoder, config: Config, report: Report
 ) -> Iterator[tuple[str, Index]]:
-    """The draft's revision, and the index that publishing it would put in the place of `index`: in memory, and only
-    while it is looked at. Raises CorpusError, UsageError for a draft that cannot be published."""
+    """The draft's revision, and the index that publishing it would put in the place of `index`, only while it is
+    looked at. Raises CorpusError, UsageError for a draft that cannot be published."""
     report(0.02, "Reading the files")
     revision = draft.revision()
     with draft.staged({source.path: source for source in index.sources}) as stage:
         corpus = read_corpus(stage, config.corpus, index.documents, index.files)
         _check(draft.changes(), corpus)
-        yield revision, Index.build(corpus, stage, _Reporting(encoder, report), config, index)
+        yield revision, Index.build(corpus, stage, encoder, config, index, report=_learning(report))
+
+
+def _learning(report: Report) -> building.Report:
+    return lambda done, passages: report(0.15 + 0.75 * done, f"Learning: {passages} passages")
 
 
 def _about(document: Document, passages: int, own: set[str]) -> dict[str, Any]:
@@ -250,10 +250,10 @@ def publish(
         known = usable(home, encoder, config)
         before = {change.path: originals.state(draft.corpus, change.path) for change in changes}
         sources = {source.path: source for source in known.sources} if known else {}
-        with draft.staged(sources) as stage:
+        with draft.staged(sources) as stage, building.unfinished(home) as work:
             corpus = read_corpus(stage, config.corpus, known.documents if known else None, known.files if known else ())
             _check(changes, corpus)
-            built = Index.build(corpus, draft.corpus, _Reporting(encoder, report), config, known)
+            built = Index.build(corpus, draft.corpus, encoder, config, known, into=work, report=_learning(report))
             about = built.publication(who, "publish", known)
             steps = tuple(
                 Step(change.path, before[change.path], change.file)
@@ -268,7 +268,7 @@ def publish(
                 originals.begin(home, swap)
 
             report(0.95, "Writing")
-            built.publish(home, stage, about, config.staff.generations, ready)
+            built.publish(home, stage, about, config, ready)
         with _settled(home, config):
             served()
         return generations.publications(home)[0]
@@ -292,8 +292,9 @@ def roll_back(
     """
     with generations.writing(home):
         drafts.settle(home, config.corpus)
-        current = Index.load(home)
-        target = Index.load(home, _before(home, current.generation) if generation is None else generation)
+        current = Index.load(home, choice=config.index)
+        wanted = _before(home, current.generation) if generation is None else generation
+        target = Index.load(home, wanted, config.index, thorough=True)
         corpus = corpus or current.corpus
         if corpus is None or not corpus.is_dir():
             raise CorpusError("the folder of the documents is not there", remedy="Name it with --corpus.")
@@ -368,27 +369,3 @@ def _check_untouched(corpus: Path, steps: Iterable[Step]) -> None:
             raise NotAsSeen(
                 f"{step.path} was changed by someone else meanwhile", remedy="See what would change once more."
             )
-
-
-class _Reporting:
-    """An encoder that tells how far it is. The index asks for its passages first, then for their sentences."""
-
-    def __init__(self, encoder: Encoder, report: Report) -> None:
-        self._encoder, self._report = encoder, report
-        self._parts = iter(((0.15, 0.55, "passages"), (0.55, 0.9, "sentences")))
-        self.name, self.weights_sha256 = encoder.name, encoder.weights_sha256
-        self.dimension, self.window = encoder.dimension, encoder.window
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return self._encoder.count_tokens(texts)
-
-    def encode_query(self, text: str) -> np.ndarray:
-        return self._encoder.encode_query(text)
-
-    def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
-        first, last, what = next(self._parts, (0.9, 0.95, "texts"))
-        blocks = [np.empty((0, self.dimension), dtype=np.float32)]
-        for at in range(0, len(texts), _BLOCK):
-            self._report(first + (last - first) * at / len(texts), f"Learning {what}: {at} of {len(texts)}")
-            blocks.append(self._encoder.encode_passages(texts[at : at + _BLOCK]))
-        return np.concatenate(blocks)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 import numpy as np
@@ -28,21 +28,26 @@ MOST_RANKED = 20_000
 class Hit:
     """A passage that was found, and why.
 
-    rank: from 1. row: of the passage in the index. origin: the document it is a slice of. score: the fused one,
-    comparable across questions. dense: cosine. sentence: that of its best sentence. lexical: BM25. The ranks are
+    rank: from 1. row: of the passage in the index. documents: those of the index. score: the fused one, comparable
+    across questions. dense: cosine. sentence: that of its best sentence. lexical: BM25. The ranks are
     None where the passage is not among that list's best.
     """
 
     rank: int
     row: int
     passage: Passage
-    origin: Document
     score: float
     dense: float
     sentence: float
     lexical: float
     dense_rank: int | None
     lexical_rank: int | None
+    documents: Mapping[str, Document] = field(repr=False, compare=False)
+
+    @property
+    def origin(self) -> Document:
+        """The document that the passage is a slice of, read when it is asked for."""
+        return self.documents[self.passage.document]
 
     @property
     def document(self) -> str:
@@ -170,21 +175,24 @@ def retrieve(
         candidates.dense_rank,
         candidates.lexical_rank,
     )
-    ordered = zip(*(column[order].tolist() for column in columns), strict=True)
+    passages = index.passages.at(candidates.rows[order])
+    ordered = zip(passages, *(column[order].tolist() for column in columns), strict=True)
     hits = tuple(
         Hit(
             rank=rank,
             row=row,
-            passage=(passage := index.passages[row]),
-            origin=index.documents[passage.document],
+            passage=passage,
             score=score,
             dense=dense,
             sentence=sentence,
             lexical=round(lexical, 6),
             dense_rank=dense_rank or None,
             lexical_rank=lexical_rank or None,
+            documents=index.documents,
         )
-        for rank, (row, score, dense, sentence, lexical, dense_rank, lexical_rank) in enumerate(ordered, start=1)
+        for rank, (passage, row, score, dense, sentence, lexical, dense_rank, lexical_rank) in enumerate(
+            ordered, start=1
+        )
     )
     return Hits(query, alone.vector, alone.terms, hits, timings)
 

@@ -66,6 +66,11 @@ def vocabulary(texts: Iterable[str]) -> dict[str, int]:
     return dict(counts)
 
 
+def words_of(text: str) -> set[str]:
+    """The distinct words of `text`, folded."""
+    return {_fold(word) for word in _WORD.findall(text)}
+
+
 def apply(question: str, corrections: Iterable[Correction]) -> str:
     """`question` with the corrections made; they do not overlap."""
     for one in sorted(corrections, key=lambda correction: -correction.start):
@@ -92,7 +97,7 @@ class Speller:
         together: Callable[[str, str], bool] = lambda first, second: False,
     ) -> None:
         english = _english()
-        named = {_fold(word) for name in names for word in _WORD.findall(name)}
+        named = set().union(*map(words_of, names))
         self._known = english.known
         self._counts = vocabulary
         self._drugs = english.drugs

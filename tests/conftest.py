@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +22,7 @@ from playwright.sync_api import expect
 
 from bot import export
 from bot.bot import Bot
-from bot.config import Config, ModelChoice
+from bot.config import Config, ModelChoice, Searching
 from bot.embed import Encoder, SentenceTransformerEncoder, load_encoder
 from bot.index import Index
 
@@ -80,6 +82,60 @@ def serving(corpus: Path, folder: Path, encoder: Encoder, **environment: str) ->
             yield next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
         finally:
             app.terminate()
+
+
+class MilvusServer:
+    """Milvus Lite in a process of its own, which can be ended and started again over the same data."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        where = ["--data-dir", str(self._folder), "--host", "127.0.0.1", "--port", str(self._port)]
+        log = self._folder.with_suffix(".log")
+        with log.open("w") as output:
+            command = [sys.executable, "-u", "-m", "milvus_lite", "server", *where]
+            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+        while "listening" not in log.read_text():
+            assert self.process.poll() is None, log.read_text()
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@contextlib.contextmanager
+def milvus_serving(folder: Path) -> Iterator[MilvusServer]:
+    server = MilvusServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def milvus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Milvus server that all tests share."""
+    with milvus_serving(tmp_path_factory.mktemp("milvus") / "data") as server:
+        yield server.url
+
+
+@pytest.fixture(params=["local", "milvus"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Runs a test with each engine: `CONFIG` of its module names it."""
+    if request.param == "milvus":
+        choice = Searching(engine="milvus", url=request.getfixturevalue("milvus_url"))
+        monkeypatch.setattr(request.module, "CONFIG", dataclasses.replace(request.module.CONFIG, index=choice))
+    return str(request.param)
 
 
 @pytest.fixture

@@ -1,14 +1,16 @@
 import math
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import bm25s
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.lexical import PAIR_WEIGHT, Lexical, Wanted, terms
+from bot.lexical import PAIR_WEIGHT, Lexical, LexicalBuilder, Wanted, pairs, terms
 
 TEXTS = [
     "Ketamine is a drug for pain.",
@@ -21,6 +23,13 @@ TEXTS = [
 
 def scores(lexical: Lexical, question: str) -> np.ndarray:
     return lexical.scores(Wanted.of(terms(question)), np.arange(lexical.passages))
+
+
+def stored(texts: list[str], folder: Path) -> Lexical:
+    builder = LexicalBuilder(folder, k1=0.9, b=0.4)
+    builder.add([terms(text) for text in texts])
+    builder.finish()
+    return Lexical(folder)
 
 
 def bm25(texts: list[str], question: str, k1: float, b: float) -> list[float]:
@@ -61,6 +70,50 @@ def test_scores_follow_the_formula_for_any_texts(texts: list[str], question: str
     np.testing.assert_allclose(found, bm25(texts, question, 0.9, 0.4), rtol=1e-5, atol=1e-7)
 
 
+WORDS = st.sampled_from(["pain", "sickle", "cell", "mg", "2.5", "crisis", "naïve"])
+PASSAGES = st.lists(st.lists(WORDS, max_size=12), min_size=1, max_size=20)
+
+
+@given(PASSAGES, st.integers(1, 9), st.integers(1, 5))
+def test_postings_are_those_of_bm25s_however_few_are_sorted_at_a_time(
+    passages: list[list[str]], words_at_a_time: int, passages_at_a_time: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory() as folder:
+        patched.setattr("bot.lexical._TOKENS", words_at_a_time)
+        patched.setattr("bot.lexical._PASSAGES", passages_at_a_time)
+        builder = LexicalBuilder(Path(folder), k1=1.2, b=0.75)
+        builder.add(passages)
+        lexical = builder.finish()
+    for these in (passages, [pairs(passage) for passage in passages]):
+        vocabulary = {term: number for number, term in enumerate(sorted(set().union(*these)))}
+        if not vocabulary:
+            continue
+        oracle = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
+        oracle.index(([[vocabulary[term] for term in one] for one in these], dict(vocabulary)), show_progress=False)
+        scores = oracle.scores
+        for term, number in vocabulary.items():
+            held_by, data = lexical._of(term)
+            here = slice(scores["indptr"][number], scores["indptr"][number + 1])
+            np.testing.assert_array_equal(held_by, scores["indices"][here])
+            np.testing.assert_array_equal(data, scores["data"][here])
+
+
+@given(PASSAGES, st.lists(WORDS, max_size=6), st.lists(WORDS, max_size=3), st.integers(1, 25))
+def test_the_best_are_those_of_all_scores(passages: list[list[str]], asked: list[str], more: list[str], k: int) -> None:
+    lexical = Lexical.build([" ".join(passage) for passage in passages], k1=1.2, b=0.75)
+    wanted = Wanted.of(asked, more, 0.3)
+    every = lexical.scores(wanted, np.arange(len(passages)))
+    best = [row for row in np.lexsort((np.arange(len(every)), -every)).tolist() if every[row] > 0][:k]
+    rows, found = lexical.best(wanted, k)
+    assert rows.tolist() == best
+    np.testing.assert_array_equal(found, every[best])
+    odd = np.arange(1, len(passages), 2)
+    assert (
+        lexical.best(wanted, k, odd)[0].tolist()
+        == [row for row in np.lexsort((np.arange(len(every)), -every)).tolist() if every[row] > 0 and row % 2][:k]
+    )
+
+
 def test_idf_is_highest_for_an_unknown_term() -> None:
     lexical = Lexical.build(TEXTS, k1=0.9, b=0.4)
     assert lexical.idf("pain") == pytest.approx(math.log(1 + 3.5 / 2.5))
@@ -69,16 +122,14 @@ def test_idf_is_highest_for_an_unknown_term() -> None:
 
 @pytest.mark.parametrize("texts", [[""], ["🙂", "🙂 🙂"], ["the of and"]])
 def test_texts_without_a_single_term(texts: list[str], tmp_path: Path) -> None:
-    Lexical.build(texts, k1=0.9, b=0.4).save(tmp_path)
-    lexical = Lexical.load(tmp_path)
+    lexical = stored(texts, tmp_path)
     assert lexical.known(["", "pain"]) == []
     assert scores(lexical, "").tolist() == [0.0] * len(texts)
 
 
 def test_survives_the_disk(tmp_path: Path) -> None:
     lexical = Lexical.build(TEXTS, k1=0.9, b=0.4)
-    lexical.save(tmp_path)
-    loaded, question = Lexical.load(tmp_path), "a drug for pain"
+    loaded, question = stored(TEXTS, tmp_path), "a drug for pain"
     assert loaded.known(terms(question)) == lexical.known(terms(question)) == ["drug", "pain"]
     np.testing.assert_array_equal(scores(loaded, question), scores(lexical, question))
 

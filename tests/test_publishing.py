@@ -102,6 +102,7 @@ def everything(draft: Draft, version: int) -> None:
     draft.describe("pain.txt", {"title": f"Pain {version}", "reviewed": "2026-01-02"}, "Ann")
 
 
+@pytest.mark.usefixtures("engine")
 def test_publishing_changes_index_and_corpus_and_ends_the_draft(draft: Draft, home: Path, corpus: Path) -> None:
     everything(draft, 2)
     before = files(corpus)
@@ -117,7 +118,7 @@ def test_publishing_changes_index_and_corpus_and_ends_the_draft(draft: Draft, ho
     assert now.keys() - before.keys() == {"more/sheet2.txt", f"pain.txt{SIDECAR}"}
     assert before.keys() - now.keys() == {"nausea.txt"}
     assert now["infusion.txt"].decode() == said("infusion", 2)
-    index = Index.load(home)
+    index = Index.load(home, choice=CONFIG.index)
     assert index.document("pain.txt").title == "Pain 2"
     assert all(index.is_current(document) for document in index.documents.values())
     assert draft.changes() == ()
@@ -127,6 +128,7 @@ def test_publishing_changes_index_and_corpus_and_ends_the_draft(draft: Draft, ho
     assert (report.generation, report.unchanged, report.embedded) == ("000002", 6, 0)
 
 
+@pytest.mark.usefixtures("engine")
 def test_going_back_restores_answers_and_files_byte_for_byte(draft: Draft, home: Path, corpus: Path) -> None:
     first, then = answers(home), files(corpus)
     everything(draft, 2)
@@ -167,6 +169,7 @@ def test_a_generation_after_going_back_has_a_new_number(draft: Draft, home: Path
     assert publish(draft).generation == "000003"
 
 
+@pytest.mark.usefixtures("engine")
 def test_only_the_newest_are_kept_and_no_file_of_others(draft: Draft, home: Path, corpus: Path) -> None:
     for version in range(2, 7):
         everything(draft, version)
@@ -174,7 +177,9 @@ def test_only_the_newest_are_kept_and_no_file_of_others(draft: Draft, home: Path
     assert [one.id for one in generations.kept(home)] == ["000006", "000005", "000004"]
     assert sorted(path.name for path in (home / "generations").iterdir()) == ["000004", "000005", "000006"]
     kept = {path.name for path in (home / "files").iterdir()}
-    assert kept == {source.sha256 for id in ("000004", "000005", "000006") for source in Index.load(home, id).sources}
+    assert kept == {
+        source.sha256 for id in ("000004", "000005", "000006") for source in Index.load(home, id, CONFIG.index).sources
+    }
     with pytest.raises(UsageError, match="no generation"):
         back(home, corpus, "000001")
 
@@ -279,7 +284,7 @@ def test_files_and_boxes_come_from_the_copy_until_the_corpus_has_them(draft: Dra
     seen: list[bytes | None] = []
 
     def look() -> None:
-        index = Index.load(home)
+        index = Index.load(home, choice=CONFIG.index)
         assert (corpus / "infusion.txt").read_text() == said("infusion", 1)
         seen.append(index.file_of(index.document("infusion.txt")))
         assert index.boxes(index.document("infusion.txt"), 0, 5) == ()
@@ -504,7 +509,7 @@ def test_not_every_document_can_be_removed(draft: Draft, home: Path, corpus: Pat
 def test_a_file_that_cannot_be_quoted_is_not_published(draft: Draft, home: Path) -> None:
     draft.add("broken.pdf", "", io.BytesIO(b"no PDF"), "Ann")
     draft.add("z.txt", "", io.BytesIO(said("pain", 1).encode()), "Ann")
-    seen = publishing.preview(draft, Index.load(home), WordEncoder(), CONFIG, quiet)
+    seen = publishing.preview(draft, Index.load(home, choice=CONFIG.index), WordEncoder(), CONFIG, quiet)
     assert {one["path"] for one in seen["refused"]} == {"broken.pdf", "z.txt"}
     assert {one["path"]: one["reason"] for one in seen["refused"]}["z.txt"] == "duplicate of pain.txt"
     assert all(one["own"] for one in seen["skipped"])
@@ -522,7 +527,7 @@ def test_an_upload_is_refused_for_the_reason_that_the_command_line_gives(
     for name, data in hostile.items():
         (elsewhere / name).write_bytes(data)
         draft.add(name, "", io.BytesIO(data), "Ann")
-    seen = publishing.preview(draft, Index.load(home), WordEncoder(), CONFIG, quiet)
+    seen = publishing.preview(draft, Index.load(home, choice=CONFIG.index), WordEncoder(), CONFIG, quiet)
     report = Index.update(tmp_path / "other", elsewhere, WordEncoder(), CONFIG)
     assert len(seen["refused"]) == len(hostile)
     reasons: dict[str, list[str]] = {}
@@ -574,7 +579,7 @@ def test_the_preview_says_what_publishing_does(draft: Draft, home: Path, corpus:
     everything(draft, 2)
     (corpus / "driving.txt").write_text(said("driving", 7))
     encoder = WordEncoder()
-    seen = publishing.preview(draft, Index.load(home), encoder, CONFIG, quiet)
+    seen = publishing.preview(draft, Index.load(home, choice=CONFIG.index), encoder, CONFIG, quiet)
     assert encoder.embedded == []
     assert draft.remembered("preview") == seen
     assert [one["document"] for one in seen["changed"] if not one["own"]] == ["driving.txt"]
@@ -582,7 +587,7 @@ def test_the_preview_says_what_publishing_does(draft: Draft, home: Path, corpus:
     assert tuple(one["document"] for one in seen["added"]) == made.added
     assert tuple(one["document"] for one in seen["changed"]) == made.changed
     assert tuple(one["document"] for one in seen["removed"]) == made.removed
-    index = Index.load(home)
+    index = Index.load(home, choice=CONFIG.index)
     assert seen["passages"] == len(index.passages)
     assert seen["unchanged"] + len(made.added) + len(made.changed) == len(index.documents)
 
@@ -595,7 +600,9 @@ def test_the_preview_shows_what_changed_in_a_text(draft: Draft, home: Path) -> N
     draft.replace("pain.txt", "pain.txt", io.BytesIO(text.replace("one tablet", "two tablets").encode()), "Ann")
     yesterday = (date.today() - timedelta(days=1)).isoformat()
     draft.describe("pain.txt", {"next_review": yesterday}, "Ann")
-    [changed] = publishing.preview(draft, Index.load(home), WordEncoder(), CONFIG, quiet)["changed"]
+    [changed] = publishing.preview(draft, Index.load(home, choice=CONFIG.index), WordEncoder(), CONFIG, quiet)[
+        "changed"
+    ]
     assert changed["differences"]["said"] == [{"name": "next_review", "before": "2027-01-01", "after": yesterday}]
     rows = [(row["kind"], row["text"]) for row in changed["differences"]["rows"]]
     assert ("gone", "Take one tablet.") in rows
@@ -610,17 +617,19 @@ def test_the_preview_finds_almost_the_same_text_elsewhere(draft: Draft, home: Pa
     words = " ".join(f"word{number}" for number in range(30))
     draft.add("one.txt", "", io.BytesIO(f"{words} take one tablet.".encode()), "Ann")
     draft.add("two.txt", "", io.BytesIO(f"{words} take two tablets.".encode()), "Ann")
-    [group] = publishing.preview(draft, Index.load(home), WordEncoder(), CONFIG, quiet)["near_duplicates"]
+    [group] = publishing.preview(draft, Index.load(home, choice=CONFIG.index), WordEncoder(), CONFIG, quiet)[
+        "near_duplicates"
+    ]
     assert {passage["document"] for passage in group["passages"]} == {"one.txt", "two.txt"}
 
 
 def test_a_preview_counts_for_what_it_has_seen(draft: Draft, home: Path, corpus: Path) -> None:
     everything(draft, 2)
-    publishing.preview(draft, Index.load(home), WordEncoder(), CONFIG, quiet)
+    publishing.preview(draft, Index.load(home, choice=CONFIG.index), WordEncoder(), CONFIG, quiet)
     assert draft.remembered("preview")
     (corpus / "driving.txt").write_text(said("driving", 7))
     assert draft.remembered("preview") is None
-    publishing.preview(draft, Index.load(home), WordEncoder(), CONFIG, quiet)
+    publishing.preview(draft, Index.load(home, choice=CONFIG.index), WordEncoder(), CONFIG, quiet)
     draft.undo("nausea.txt")
     assert draft.remembered("preview") is None
 
@@ -632,13 +641,13 @@ def test_links_in_the_corpus_are_what_they_were(draft: Draft, home: Path, corpus
     (corpus / "out.txt").symlink_to(tmp_path / "outside.txt")
     report = Index.update(home, corpus, WordEncoder(), CONFIG)
     draft.remove("nausea.txt", "Ann")
-    seen = publishing.preview(draft, Index.load(home), WordEncoder(), CONFIG, quiet)
+    seen = publishing.preview(draft, Index.load(home, choice=CONFIG.index), WordEncoder(), CONFIG, quiet)
     assert [(one["path"], one["reason"]) for one in seen["skipped"]] == [(s.path, s.reason) for s in report.skipped]
     assert (len(seen["changed"]), len(seen["added"])) == (0, 0)
 
 
 def test_a_swap_whose_generation_never_came_counts_for_nothing(home: Path, corpus: Path) -> None:
-    source = Index.load(home).sources[0]
+    source = Index.load(home, choice=CONFIG.index).sources[0]
     about = Publication.of("Ann", "publish", [], [], [], 1)
     swap = originals.Swap(
         dataclasses.replace(about, generation="000002"), corpus, (originals.Step(source.path, source, None),), False

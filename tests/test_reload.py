@@ -82,6 +82,7 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.usefixtures("engine")
 def test_a_newer_index_is_taken_once(opened: Bot, build: Build) -> None:
     assert not opened.refresh()
     build(2)
@@ -92,6 +93,7 @@ def test_a_newer_index_is_taken_once(opened: Bot, build: Build) -> None:
     assert opened.document("only2.md").title == "About only2 2"
 
 
+@pytest.mark.usefixtures("engine")
 def test_an_answer_is_of_one_index(opened: Bot, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     retrieve, answer = bots.retrieve, bots.answers.answer
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from bot.bot import Bot
 from bot.config import Config
 from bot.embed import Encoder
-from bot.errors import IndexUnusable, UsageError
+from bot.errors import IndexUnreachable, IndexUnusable, UsageError
 from bot.evaluation.datasets import Dataset
 from bot.index import Index
 
@@ -48,18 +48,20 @@ def _open_index(place: Path, dataset: Path | None, corpus: Path, encoder: Encode
     (place.parent / ".gitignore").write_text("*\n", encoding="utf-8")
     if dataset is None:
         Index.update(place / "index", corpus, encoder, config)
-        return Index.load(place / "index")
+        return Index.load(place / "index", choice=config.index)
     try:
-        index = Index.load(place / "index")
+        index = Index.load(place / "index", choice=config.index)
         index.check_made_by(encoder, config)
         return index
+    except IndexUnreachable:
+        raise
     except IndexUnusable:
         # A copy, in a folder of its own: beside the questions it would be indexed with them.
         alone = place / "corpus"
         alone.mkdir(exist_ok=True)
         shutil.copyfile(dataset, alone / "corpus.jsonl")
         Index.update(place / "index", alone, encoder, config, rebuild=True)
-        return Index.load(place / "index")
+        return Index.load(place / "index", choice=config.index)
 
 
 def sha256(file: Path) -> str:

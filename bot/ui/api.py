@@ -14,7 +14,7 @@ import gradio as gr
 from gradio.events import api
 
 from bot.bot import Bot
-from bot.errors import IndexUnusable, PlainquoteError, UsageError
+from bot.errors import IndexUnreachable, IndexUnusable, PlainquoteError, UsageError
 from bot.ui.feedback import Recorder
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,9 @@ UNUSABLE = Refusal(
     "the documents changed and are not indexed yet, or the index is damaged",
     "Try again later, or tell the clinic.",
 )
+UNREACHABLE = Refusal(
+    503, "the server of the index does not answer", "Try again in a minute; if it goes on, tell the clinic."
+)
 
 
 def refusal(error: Exception) -> Refusal:
@@ -55,7 +58,7 @@ def refusal(error: Exception) -> Refusal:
         return Refusal(422, error.problem, error.remedy)
     if isinstance(error, IndexUnusable):
         log.error("%s: %s. To fix: %s", type(error).__name__, error.problem, error.remedy)
-        return UNUSABLE
+        return UNREACHABLE if isinstance(error, IndexUnreachable) else UNUSABLE
     log.error("a program's question could not be answered", exc_info=error)
     return FAULT
 

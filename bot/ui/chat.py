@@ -15,7 +15,7 @@ import gradio as gr
 
 from bot.bot import Bot
 from bot.documents import Document
-from bot.errors import IndexUnusable, QuestionError
+from bot.errors import IndexUnreachable, IndexUnusable, QuestionError
 from bot.texts import Notice, notice
 from bot.ui import render
 from bot.ui.api import add_endpoints
@@ -124,7 +124,7 @@ def _fault(error: Exception) -> str:
     """The id of the fixed text for an error. What a patient cannot mend is logged for staff, without the question."""
     if isinstance(error, IndexUnusable):
         log.error("%s: %s. To fix: %s", type(error).__name__, error.problem, error.remedy)
-        return "index_out_of_date"
+        return "fault" if isinstance(error, IndexUnreachable) else "index_out_of_date"
     log.error("a question could not be answered", exc_info=error)
     return "fault"
 
