@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,15 @@ from bot.config import ModelChoice
 from bot.embed import in_parts, mean_of
 from bot.errors import IndexCorrupt
 
-RECIPE = 1
+RECIPE = 2
 """Raised when the files of a compiled encoder are made in another way."""
 FOLDER = "encoder"
 MODEL, TOKENIZER, ABOUT = "model.onnx", "tokenizer.json", "encoder.json"
-_BATCH = 16
-"""Texts at a time: of like length, so that hardly any padding is computed."""
+_BLOCK = 256
+"""Texts that are cut into tokens at a time."""
+BATCH = 256
+"""Tokens that are embedded at a time, of one text or of several that have equally many: with more, what is computed
+from no longer fits into a core's own cache; with fewer, the weights are read more often than they need be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,6 @@ class About:
     dimension: int
     max_tokens: int
     inputs: tuple[str, ...]
-    pad_id: int
 
     def save(self, folder: Path) -> None:
         (folder / ABOUT).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
@@ -130,42 +134,62 @@ class CompiledEncoder:
         return [len(found) for found in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
     def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
-        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        tokens = [self._tokens(self._choice.document_prompt + text) for text in texts]
-        longest_first = sorted(range(len(texts)), key=lambda row: -len(tokens[row]))
-        with _bar(len(texts), shown=progress) as bar:
-            for at in range(0, len(texts), _BATCH):
-                rows = longest_first[at : at + _BATCH]
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        blocks = [texts[at : at + _BLOCK] for at in range(0, len(texts), _BLOCK)]
+        # ONNX Runtime and the tokeniser leave Python's lock to others while they compute.
+        with ThreadPoolExecutor(os.cpu_count()) as workers:
+            tokens = [one for block in workers.map(self._tokens_of_passages, blocks) for one in block]
+
+            def embed(rows: Sequence[int]) -> int:
                 vectors[rows] = self._run([tokens[row] for row in rows])
-                bar.update(len(rows))
+                return sum(tokens[row].shape[1] for row in rows)
+
+            lengths = [one.shape[1] for one in tokens]
+            with _bar(sum(lengths), f"{len(texts):,} texts", shown=progress) as bar:
+                for done in workers.map(embed, batches(lengths)):
+                    bar.update(done)
         return vectors
 
     def encode_query(self, text: str) -> np.ndarray:
         parts = in_parts(text, self._count(text), self._query_window)
-        # Each alone: a vector must not depend, even in its last digits, on what it was computed with.
-        return mean_of(np.stack([self._run([self._tokens(self._choice.query_prompt + part)])[0] for part in parts]))
+        return mean_of(np.concatenate([self._run([self._tokens(self._choice.query_prompt + part)]) for part in parts]))
 
     def _count(self, text: str) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def _tokens(self, text: str) -> Any:
-        """Its tokens, cut to the model's longest input, special ones included."""
-        found = self._tokenizer.encode(text, add_special_tokens=False)
-        found.truncate(self._room)
-        return self._tokenizer.post_process(found)
+    def _tokens(self, text: str) -> np.ndarray:
+        return self._cut(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def _run(self, tokens: Sequence[Any]) -> np.ndarray:
-        length = max(len(one) for one in tokens)
-        ids = np.full((len(tokens), length), self._about.pad_id, dtype=np.int64)
-        mask, types = np.zeros_like(ids), np.zeros_like(ids)
-        for row, one in enumerate(tokens):
-            ids[row, : len(one)], mask[row, : len(one)], types[row, : len(one)] = one.ids, 1, one.type_ids
-        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    def _tokens_of_passages(self, texts: Sequence[str]) -> list[np.ndarray]:
+        prompted = [self._choice.document_prompt + text for text in texts]
+        return [self._cut(one) for one in self._tokenizer.encode_batch(prompted, add_special_tokens=False)]
+
+    def _cut(self, found: Any) -> np.ndarray:
+        """(2, n) int32, ids and types of a text's tokens: cut to the model's longest input, special ones included."""
+        found.truncate(self._room)
+        whole = self._tokenizer.post_process(found)
+        return np.array([whole.ids, whole.type_ids], dtype=np.int32)
+
+    def _run(self, tokens: Sequence[np.ndarray]) -> np.ndarray:
+        """(texts, d) float32, of texts with equally many tokens: so nothing is computed for padding, and the bits of a
+        text's vector do not depend on what it is embedded with."""
+        ids, types = np.stack(tokens, axis=1).astype(np.int64)
+        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": types}
         vectors: np.ndarray = self._session.run(None, {name: given[name] for name in self._about.inputs})[0]
         return vectors
 
 
-def _bar(total: int, *, shown: bool) -> Any:
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The rows of texts with so many tokens each, in batches of equally many, the longest first."""
+    rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    for length, alike in itertools.groupby(rows, key=lengths.__getitem__):
+        group = list(alike)
+        size = max(1, BATCH // max(1, length))
+        yield from (group[at : at + size] for at in range(0, len(group), size))
+
+
+def _bar(tokens: int, what: str, *, shown: bool) -> Any:
+    """Of tokens: a rate of texts would fall and rise with their lengths, and the time left with it."""
     from tqdm import tqdm
 
-    return tqdm(total=total, unit=" texts", disable=not shown)
+    return tqdm(total=tokens, desc=what, unit=" tokens", unit_scale=True, disable=not shown)

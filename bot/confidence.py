@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -84,10 +84,10 @@ def _unusual(question: str, encoder: Encoder) -> dict[str, int]:
 
 def _match(hit: Hit, index: Index, weights: Mapping[str, float], unusual: Mapping[str, int]) -> dict[str, float]:
     total = sum(weights.values()) or 1.0
-    title = set(terms(f"{hit.title}\n{' '.join(hit.section)}"))
-    held = title.union(terms(hit.text))
+    heading = f"{hit.title}\n{' '.join(hit.section)}"
+    title = set(terms(heading))
     names = sum(unusual.values())
-    found = sum(count for word, count in unusual.items() if count and _holds(held, stem(word)))
+    found = sum(unusual[word] for word in _held(unusual, f"{heading}\n{hit.text}")) if names else 0
     return {
         "dense": hit.dense - index.background[0],
         "sentence": hit.sentence - index.background[1],
@@ -95,6 +95,15 @@ def _match(hit: Hit, index: Index, weights: Mapping[str, float], unusual: Mappin
         "title": sum(weight for term, weight in weights.items() if _holds(title, term)) / total,
         "names": found / names if names else 1.0,
     }
+
+
+def _held(unusual: Mapping[str, int], text: str) -> Iterator[str]:
+    """Which of the unusual words `text` holds. Only its words with the same first letters are looked at: no stem and no
+    typing mistake that `_holds` allows has another one."""
+    wanted = {word: stem(word) for word, count in unusual.items() if count}
+    first = {term[0] for term in wanted.values()}
+    held = {stem(word) for word in content_words(text) if word[:1] in first}
+    return (word for word, term in wanted.items() if _holds(held, term))
 
 
 def _holds(terms: set[str], term: str) -> bool:

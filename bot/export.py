@@ -90,7 +90,6 @@ def export(encoder: SentenceTransformerEncoder, choice: ModelChoice, folder: Pat
         dimension=encoder.dimension,
         max_tokens=encoder.longest,
         inputs=inputs,
-        pad_id=encoder.model.tokenizer.pad_token_id or 0,
     ).save(folder)
     try:
         made = CompiledEncoder(folder, choice)
@@ -144,18 +143,26 @@ def _trace(encoder: SentenceTransformerEncoder, transformer: Any, after: list[An
     """Writes the graph: tokens → unit vectors; returns the names of its inputs."""
     import torch
 
+    pooling, *rest = after
+
     class Graph(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.transformer = transformer.auto_model
-            self.after = torch.nn.ModuleList(after)
+            self.rest = torch.nn.ModuleList(rest)
 
         def forward(self, *tokens: torch.Tensor) -> torch.Tensor:
             given = dict(zip(inputs, tokens, strict=True))
-            features = {**given, "token_embeddings": self.transformer(**given, return_dict=True).last_hidden_state}
-            for module in self.after:
+            vectors = self.transformer(**given, return_dict=True).last_hidden_state
+            features = {"sentence_embedding": vectors[:, 0] if pooling.pooling_mode == "cls" else mean(vectors, given)}
+            for module in self.rest:
                 features = module(features)
             return torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
+
+    def mean(vectors: torch.Tensor, given: dict[str, torch.Tensor]) -> torch.Tensor:
+        # As a product of matrices: a sum over the tokens is added up in another order for one text than for several.
+        weights = given["attention_mask"].unsqueeze(1).to(vectors.dtype)
+        return (weights @ vectors).squeeze(1) / weights.sum(2).clamp(min=1e-9)
 
     # Two texts of unlike length, so that the mask is part of what is traced.
     example = encoder.model.tokenizer(["pain after an infusion", "pain"], padding=True, return_tensors="pt")

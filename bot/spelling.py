@@ -367,12 +367,13 @@ class _Lexicon:
     def near(self, word: str, errors: int) -> Iterator[tuple[str, float]]:
         """Words that may be within so many errors of `word`, with their handicaps; some are not."""
         (letters, lengths, starts), (wanted, length, start) = self._shapes, _shapes([word])
-        close = np.abs(lengths - length) <= errors
-        close &= np.bitwise_count(letters & ~wanted) <= errors
-        close &= np.bitwise_count(wanted & ~letters) <= errors
-        close &= (starts == start).any(axis=1) | (starts == start[:, ::-1]).any(axis=1)
-        for at in np.flatnonzero(close):
-            yield self._words[at], self._handicaps[at]
+        # Each test is of what is left of the one before, the cheapest first.
+        at = np.flatnonzero(np.abs(lengths - length) <= errors)
+        at = at[np.bitwise_count(letters[at] & ~wanted) <= errors]
+        at = at[np.bitwise_count(wanted & ~letters[at]) <= errors]
+        at = at[((starts[at] == start) | (starts[at] == start[:, ::-1])).any(axis=1)]
+        for row in at.tolist():
+            yield self._words[row], self._handicaps[row]
 
 
 def _shapes(words: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

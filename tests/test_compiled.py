@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from test_answer import ASKED, told
 from bot import export
 from bot.bot import Bot
 from bot.check import check
-from bot.compiled import ABOUT, FOLDER, MODEL, TOKENIZER, CompiledEncoder
+from bot.compiled import ABOUT, BATCH, FOLDER, MODEL, TOKENIZER, CompiledEncoder, batches
 from bot.config import Config, ModelChoice
 from bot.embed import Encoder, SentenceTransformerEncoder, load_encoder
 from bot.errors import IndexCorrupt, IndexStale, ModelError
@@ -85,6 +86,23 @@ def test_passages_of_any_length_keep_their_order(compiled: CompiledEncoder, enco
 @pytest.mark.parametrize("text", ["I feel sick after it. " * 200, "x" * 5000, "a " * 254, "a " * 255, "é漢 " * 300])
 def test_a_long_question_is_read_in_the_same_parts(compiled: CompiledEncoder, encoder: Encoder, text: str) -> None:
     np.testing.assert_allclose(compiled.encode_query(text), encoder.encode_query(text), rtol=0, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.lists(st.text("ab .", max_size=20), max_size=30), st.randoms(use_true_random=False))
+def test_a_vector_depends_on_its_text_alone(compiled: CompiledEncoder, texts: list[str], random: Random) -> None:
+    alone = {text: compiled.encode_query(text) for text in texts}
+    random.shuffle(texts)
+    for text, beside in zip(texts, compiled.encode_passages(texts), strict=True):
+        assert np.array_equal(beside, alone[text])
+
+
+@given(st.lists(st.integers(0, 600), max_size=300))
+def test_a_batch_holds_texts_of_one_length(lengths: list[int]) -> None:
+    made = list(batches(lengths))
+    assert sorted(row for rows in made for row in rows) == list(range(len(lengths)))
+    assert all(len({lengths[row] for row in rows}) == 1 for rows in made)
+    assert all(len(rows) == 1 or sum(lengths[row] for row in rows) <= BATCH for rows in made)
 
 
 def test_padding_does_not_count(compiled: CompiledEncoder) -> None:
@@ -312,6 +330,7 @@ def test_a_question_imports_nothing_that_it_does_not_need(built: Path, command: 
     assert {"numpy", "faiss", "onnxruntime", "tokenizers"} <= set(imported)
     heavy = "torch transformers sentence_transformers onnx scipy sklearn pandas bm25s gradio huggingface_hub sqlalchemy"
     heavy += " fastapi uvicorn lxml pypdfium2 selectolax PIL charset_normalizer py3langid tqdm"
+    heavy += " starlette pydantic httpx argon2 watchfiles ir_measures joblib numba nltk matplotlib safetensors accelerate"
     assert set(heavy.split()).isdisjoint(imported)
 
 
