@@ -330,7 +330,7 @@ def test_a_question_imports_nothing_that_it_does_not_need(built: Path, command: 
     assert {"numpy", "faiss", "onnxruntime", "tokenizers"} <= set(imported)
     heavy = "torch transformers sentence_transformers onnx scipy sklearn pandas bm25s gradio huggingface_hub sqlalchemy"
     heavy += " fastapi uvicorn lxml pypdfium2 selectolax PIL charset_normalizer py3langid tqdm"
-    heavy += " starlette pydantic httpx argon2 watchfiles ir_measures joblib numba nltk matplotlib safetensors accelerate"
+    heavy += " starlette pydantic httpx argon2 watchfiles ir_measures joblib numba nltk matplotlib safetensors"
     assert set(heavy.split()).isdisjoint(imported)
 
 
