@@ -528,7 +528,9 @@ def tidy(folder: Path, choice: Searching) -> None:
     """Removes the copies of files that no kept generation was made from and no publication under way puts into the
     corpus; none where that cannot be told. And what no kept generation has on a server. Call it within
     `generations.writing`."""
-    milvus.tidy(folder, (generation.manifest["engine"] for generation in generations.kept(folder)), choice)
+    in_use = generations.in_use_now(folder)
+    kept = sorted(generations.kept(folder), key=lambda generation: generation.id != in_use)  # the others stay in order
+    milvus.tidy(folder, [generation.manifest["engine"] for generation in kept], choice)
     swap = originals.under_way(folder)
     used = {step.after.sha256 for step in swap.steps if step.after} if swap else set()
     try:

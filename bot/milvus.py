@@ -65,6 +65,9 @@ _RANKED = 2048
 _MEMORY = 32 << 20
 """Bytes of rows that are kept in memory."""
 
+_LOADED = 2
+"""Generations that stay in the memory of the server: the one in use, and the one that is being left."""
+
 _CHECKED = 1000
 """Blocks that are compared with what was written, at most."""
 
@@ -385,17 +388,20 @@ class _ByPassage:
         return self._terms[own].astype(np.int64), np.array(self._weights[own])
 
 
-def tidy(home: Path, kept: Iterable[Mapping[str, Any]], choice: Searching) -> None:
-    """Drops the collections that were begun for the index in `home` and that none of its `kept` generations is in;
+def tidy(home: Path, kept: Sequence[Mapping[str, Any]], choice: Searching) -> None:
+    """Drops the collections that were begun for the index in `home` and that none of its `kept` generations is in, and
+    has the memory of the server let go of all but the first `_LOADED` of these; one that is opened is loaded again.
     kept: what their manifests say of the engine. What cannot be done now is left for the next time."""
     noted = _noted(home)
-    used = {Place.of(engine).collection for engine in kept if engine["kind"] == "milvus"}
-    if not used.issuperset(noted):
+    used = [Place.of(engine).collection for engine in kept if engine["kind"] == "milvus"]
+    if noted:
         try:
             milvus = Milvus(choice)
             for collection in noted:
                 if collection not in used:
                     milvus.call("drop_collection", collection)
+                elif collection not in used[:_LOADED]:
+                    milvus.call("release_collection", collection)
         except (ConfigError, IndexUnreachable) as error:
             logger.warning("collections that are not used any more are still in Milvus: %s", error.problem)
         else:

@@ -170,6 +170,22 @@ def test_each_generation_has_a_collection_which_goes_with_it(tmp_path: Path, cor
     assert Index.load(home, "000003", config.index).engine.passages
 
 
+def test_only_two_generations_fill_the_servers_memory_and_any_can_be_gone_back_to(
+    tmp_path: Path, corpus: Path, milvus_url: str
+) -> None:
+    home = tmp_path / "index"
+    config = dataclasses.replace(on(milvus_url), staff=Staff(generations=4))
+    for n in range(4):
+        add(corpus, n)
+        Index.update(home, corpus, WordEncoder(), config)
+    client = Milvus(config.index).connect()
+    kept = [generation.manifest["engine"]["place"]["collection"] for generation in generations.kept(home)]
+    loaded = [client.get_load_state(collection)["state"].name for collection in kept]
+    assert loaded == ["Loaded", "Loaded", "NotLoad", "NotLoad"]
+    oldest = Bot(Index.load(home, "000001", config.index), WordEncoder(), config)
+    assert {hit.text for hit in oldest.search("Note: park in street", k=20)} >= {"Note 0: park in street 0."}
+
+
 def test_a_reader_goes_on_with_the_collection_that_it_opened(tmp_path: Path, corpus: Path, milvus_url: str) -> None:
     home, config = tmp_path / "index", on(milvus_url)
     Index.update(home, corpus, WordEncoder(), config)
