@@ -90,7 +90,7 @@ BAD: tuple[tuple[bytes, int], ...] = (
     (b'{"question": "is it safe", "colour": "red"}', 422),
     (json.dumps({"question": "pain " * 500}).encode(), 422),
     (b'{"question": ', 422),
-    (b"\xff\xfe", 400),
+    (b"\xff\xfe", 422),
 )
 
 

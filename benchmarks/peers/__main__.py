@@ -12,6 +12,9 @@ reads and cuts the documents itself. A document counts by its best passage. Buil
 the one with the most passages, each question put to all in turns. Clients are threads that share the library in one
 process.
 
+A dataset of more passages than --once is embedded once, and its vectors are handed to all; Plainquote's index of it is
+the one that `bot eval` keeps. Both are kept in --cache. So no index seconds are told of such a dataset.
+
 With --simulate, the documents of the dataset are repeated until there are so many passages, and their vectors are
 simulated and handed to all: it shows memory and the time of a search, not of an encoder, and says nothing of quality.
 """
@@ -32,7 +35,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,6 +46,7 @@ from bot.config import Config
 from bot.corpus import read_corpus
 from bot.embed import load_encoder
 from bot.evaluation.datasets import Dataset, read_dataset
+from bot.evaluation.opening import open_bot
 from bot.evaluation.ranking import judge
 from bot.evaluation.trec import ordered
 from bot.passages import cut
@@ -129,6 +133,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", nargs="+", type=Path, metavar="DATASET")
     parser.add_argument("--environment", type=Path, default=ROOT / ".make" / "peers", metavar="DIR")
+    parser.add_argument("--once", type=int, default=2000, metavar="PASSAGES")
+    parser.add_argument("--cache", type=Path, default=Path(".cache") / "plainquote", metavar="DIR")
     parser.add_argument("--simulate", type=int, default=0, metavar="PASSAGES")
     parser.add_argument("--questions", type=int, default=100, help="that are timed")
     parser.add_argument("--rounds", type=int, default=2, help="of each number of clients")
@@ -141,7 +147,7 @@ def main() -> None:
     versions = install(options.environment)
     load = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory() as work:
-        prepared = [prepare(path, Path(work), options.simulate) for path in options.datasets]
+        prepared = [prepare(path, Path(work), options) for path in options.datasets]
         built = {one.name: build(one, options.only, options.environment) for one in prepared}
         quality: dict[str, Figures] = {}
         largest = max(prepared, key=lambda one: len(one.documents))
@@ -165,6 +171,7 @@ def main() -> None:
         "load": [round(value, 1) for value in load],
         "versions": versions,
         "simulated": bool(options.simulate),
+        "once": [one.name for one in prepared if one.vectors and not options.simulate],
         "passages": {one.name: len(one.documents) for one in prepared},
         "timed": largest.name,
         "build": built,
@@ -194,7 +201,7 @@ def install(environment: Path) -> dict[str, str]:
     return json.loads(told.stdout)  # type: ignore[no-any-return]
 
 
-def prepare(path: Path, work: Path, simulate: int) -> Prepared:
+def prepare(path: Path, work: Path, options: argparse.Namespace) -> Prepared:
     """The passages of a dataset, as Plainquote cuts them, in a file for all."""
     dataset, config = read_dataset(path), Config()
     assert dataset.corpus
@@ -205,16 +212,27 @@ def prepare(path: Path, work: Path, simulate: int) -> Prepared:
     encoder = load_encoder(config.model)
     documents = read_corpus(folder / "corpus", rules).documents
     cuts = [one for document in documents for one in cut(document, encoder, config.passages)]
-    if simulate > len(cuts):
-        copies = -(-simulate // len(cuts))
+    if options.simulate > len(cuts):
+        copies = -(-options.simulate // len(cuts))
         repeat(folder / "corpus" / "corpus.jsonl", copies)
         documents = read_corpus(folder / "corpus", rules).documents
         cuts = [one for document in documents for one in cut(document, encoder, config.passages)]
     texts = [text for _, text in cuts]
     with (folder / "passages.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps({"text": text}) + "\n" for text in texts)
-    if simulate:
-        np.save(folder / "vectors.npy", simulated.vectors(texts))
+    vectors = folder / "vectors.npy"
+    if options.simulate:
+        np.save(vectors, simulated.vectors(texts))
+    elif len(texts) > options.once:
+        kept = options.cache / f"{hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]}.npy"
+        if not kept.exists():
+            print(f"{dataset.name}: embedding {len(texts)} passages for all", file=sys.stderr)
+            options.cache.mkdir(parents=True, exist_ok=True)
+            np.save(kept, encoder.encode_passages(texts, progress=True))
+        shutil.copyfile(kept, vectors)
+        index = open_bot(dataset, encoder, config, corpus=folder, cache=options.cache).index
+        assert index.home
+        shutil.copytree(index.home, folder / OURS)
     resolved = path / "queries_resolved.jsonl"
     return Prepared(
         dataset.name,
@@ -222,7 +240,7 @@ def prepare(path: Path, work: Path, simulate: int) -> Prepared:
         dataset,
         read_dataset(path, queries=resolved) if resolved.exists() else None,
         [passage.document for passage, _ in cuts],
-        folder / "vectors.npy" if simulate else None,
+        vectors if vectors.exists() else None,
     )
 
 
@@ -336,9 +354,10 @@ def show(found: Mapping[str, Any], only: Sequence[str]) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     print(f"{found['machine']}; load {found['load'][0]} before, {found['load'][1]} after\n{versions}")
     print(", ".join(f"{name} {passages} passages" for name, passages in found["passages"].items()), end="\n\n")
+    simulated_or_own = [one for name, one in found["build"].items() if found["simulated"] or name not in found["once"]]
     table(
         ["index", "seconds", "CPU seconds", "passages/s", "peak MB", "disk MB"],
-        [[LIBRARIES[name], *totals(found["build"].values(), name)] for name in only if name != ASK],
+        [[LIBRARIES[name], *totals(simulated_or_own, name)] for name in only if name != ASK],
     )
     head = ["p50 ms", "p95 ms", "CPU p50 ms", *(f"questions/s, {n}" for n in CLIENTS), "peak MB", "cold start s"]
     table([f"{found['timed']}", *head], [[LIBRARIES[name], *row(found["speed"][name])] for name in only])
@@ -355,8 +374,8 @@ def show(found: Mapping[str, Any], only: Sequence[str]) -> None:
             print(f"{LIBRARIES[name]}: threads that share it need a lock, without one: {failure}")
 
 
-def totals(built: Iterator[Figures], name: str) -> list[str]:
-    """Over all datasets; the memory of the one that took most."""
+def totals(built: Sequence[Figures], name: str) -> list[str]:
+    """Over these datasets; the memory of the one that took most."""
     own = [figures[name] for figures in built]
     seconds = sum(one["seconds"] for one in own)
     return [

@@ -35,7 +35,8 @@ class Library:
         self.encoder = load_encoder(self.config.model)
 
     def build(self, folder, texts, vectors):
-        encoder = self.encoder if vectors is None else Simulated(self.config.model)
+        # An index that is there already was embedded before: it lacks nothing but the compiled encoder.
+        encoder = self.encoder if vectors is None or folder.exists() else Simulated(self.config.model)
         report = Index.update(folder, folder.parent / "corpus", encoder, self.config)
         assert report.passages == len(texts)
 
