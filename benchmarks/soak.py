@@ -7,8 +7,9 @@ emergencies, follow-ups, typos, long messages, bad input. Every `--swap` seconds
 documents is published, each in a folder of its own, with other words in every section. At a tenth and at a quarter of
 the time the server is killed (SIGKILL), and started again at once, as a service manager would.
 
-Every response is compared with what a `Bot` over one edition says: it must be that answer to the last byte (but for
-its timings), of an edition that was in use while it was asked or within `LAG` seconds before. A request whose
+Every response is compared with what a `Bot` over one edition says. It must be that answer, every word, offset and hash
+the same and the scores within `APART` (a passage that is embedded again, among others, has another last digit; timings
+are left out), of an edition that was in use while it was asked or within `LAG` seconds before. A request whose
 connection was refused or broke while no server was up is asked again and counted as cut off; any other failure is an
 error. The exit status is 1 for an error, a wrong answer, or memory that grew by more than `GROWTH_MB` between the
 first and the last third of the last server's life.
@@ -52,10 +53,11 @@ KILLS = (0.1, 0.25)
 """Shares of the time: early, so that the last server lives long enough to show what it gathers."""
 LAG = 10.0
 """Seconds that a server may take to go over to another edition; it looks every second, and loads before it swaps."""
+APART = 1e-5
 WARM = 30.0
 """Seconds of a server's life that its memory is not judged by."""
 GROWTH_MB = 15.0
-FILLER = 400
+FILLER = 100
 """Leaflets that no question is about: so that an index which is never let go of weighs something."""
 
 TOPICS = "driving alcohol nausea sleep parking breathing swallowing itching work travel exercise breastfeeding".split()
@@ -105,7 +107,7 @@ class Request:
 
     @property
     def telling(self) -> bool:
-        return bool(self.answers) and all(one != other for one, other in itertools.combinations(self.answers, 2))
+        return bool(self.answers) and not any(itertools.starmap(alike, itertools.combinations(self.answers, 2)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,8 @@ class Soak:
     def _kill_and_wait(self) -> None:
         for share in KILLS:
             self.over.wait(share * self.seconds - self.now())
+            while self.lives[-1].ready is None:  # it is a server at work that is to be killed
+                time.sleep(0.1)
             assert self.server
             self.server.send_signal(signal.SIGKILL)
         self.over.wait(self.seconds - self.now())
@@ -323,9 +327,9 @@ class Soak:
             return f"no JSON: {told.text[:200]}"
         if not request.answers:
             return "" if {"error", "remedy"} <= set(answer) else f"odd refusal: {told.text[:200]}"
-        same = {edition for edition, right in enumerate(request.answers) if right == answer}
+        same = {edition for edition, right in enumerate(request.answers) if alike(right, answer)}
         if not same:
-            return f"no edition's answer: {json.dumps(answer)[:300]}"
+            return f"no edition's answer: {json.dumps(answer)}"
         return "" if same & self._in_use(began, ended) else f"of edition {same}, which was not in use"
 
     def _in_use(self, began: float, ended: float) -> set[int]:
@@ -423,6 +427,17 @@ def write(folder: Path, edition: int) -> None:
 
 def without_time(answer: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps({**answer, "timings_ms": None}))  # type: ignore[no-any-return]
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same but for the last digits of fractions."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= APART
+    return type(one) is type(other) and bool(one == other)
 
 
 def memory_mb(pid: int) -> float | None:
