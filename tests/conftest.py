@@ -74,7 +74,7 @@ def serving(corpus: Path, folder: Path, encoder: Encoder, **environment: str) ->
     surroundings = os.environ | settings
     with log.open("w") as errors, subprocess.Popen(command, cwd=ROOT, stderr=errors, env=surroundings) as app:
         try:
-            while "Plainquote is at" not in log.read_text():
+            while "The documents are open" not in log.read_text():
                 assert app.poll() is None, log.read_text()
                 time.sleep(0.1)
             yield next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]

@@ -22,7 +22,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from starlette.routing import Mount
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from bot.bot import Bot
@@ -30,7 +31,8 @@ from bot.config import Answering, Config, Keeping, Web
 from bot.errors import IndexCorrupt, IndexStale
 from bot.ui import create_app, models
 from bot.ui.api import Service
-from bot.ui.gate import _names_a_file
+from bot.ui.endpoints import create_endpoints
+from bot.ui.gate import Gate, _names_a_file
 from bot.ui.headers import _closed
 from bot.ui.http import Beside, create_api
 
@@ -445,12 +447,44 @@ def test_a_cookie_stays_with_its_site() -> None:
 
 def test_every_route_of_the_app_is_known(app: FastAPI) -> None:
     """A new one belongs here once it is clear that it hands out nothing it should not."""
-    known = {path for route in app.routes if isinstance(route, APIRoute) for path in [route.path]}
-    assert known >= {"/style.css", "/source"}
-    assert not {path for path in known if "{" in path}, "no address of ours takes a path of the server"
+    known = {route.path for route in app.routes if isinstance(route, Route | APIRoute)}
+    files = {"/style.css", "/pages.css", "/clinic.css", "/chat.js", "/source.js", "/icon.svg"}
+    assert known == {"/", "/source", "/page", "/about", "/chat/ask", "/chat/starters", "/chat/feedback"} | files
     beside = [path for route in app.routes if isinstance(route, Beside) for path in route.paths]
-    assert beside == ["/api", "/api/", "/health", "/ready", "/mcp", "/staff", "/staff/"]
-    assert [type(route.app).__name__ for route in app.routes if isinstance(route, Mount)] == ["Gate"]
+    ours = ["/api", "/api/", "/health", "/ready", "/mcp", "/config", "/gradio_api/", "/staff", "/staff/"]
+    assert beside == ours
+    assert {type(route) for route in app.routes} == {Route, APIRoute, Beside}
+
+
+GRADIOS = {
+    "GET": {"/config", "/gradio_api/info", "/gradio_api/queue/data", "/gradio_api/queue/status"},
+    "POST": {"/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"},
+}
+CALLS = {"GET": {"/gradio_api/heartbeat/{session_hash}"}, "POST": set[str]()}
+
+
+def test_of_gradios_routes_only_those_are_open_that_gradio_client_needs(bot: Bot) -> None:
+    endpoints = create_endpoints(Service(bot))
+    [gradio] = [route.app for route in endpoints.routes if isinstance(route, Mount)]
+    reached: list[str] = []
+
+    async def note(scope: Any, receive: Any, send: Any) -> None:
+        reached.append(scope["path"])
+        await PlainTextResponse("")(scope, receive, send)
+
+    with TestClient(Gate(note)) as client:
+        for route in gradio.routes:
+            path, methods = getattr(route, "path", "/"), getattr(route, "methods", None) or {"GET", "POST"}
+            for method in methods | {"PUT", "DELETE"}:
+                reached.clear()
+                client.request(method, re.sub(r"{[^}]*}", "x", path), content="{}")
+                is_open = path in GRADIOS.get(method, set()) | CALLS.get(method, set())
+                assert bool(reached) == is_open, (method, path)
+        for name in ("ask", "search"):
+            reached.clear()
+            client.post(f"/gradio_api/call/{name}", content="{}")
+            client.get(f"/gradio_api/call/{name}/x")
+            assert len(reached) == 2
 
 
 UNSERVED = [
@@ -468,6 +502,10 @@ UNSERVED = [
     ("GET", "/gradio_api/upload_progress?upload_id=x"),
     ("POST", "/gradio_api/process_recording"),
     ("POST", "/gradio_api/component_server"),
+    ("POST", "/gradio_api/component_server/"),
+    ("GET", "/gradio_api/app_id"),
+    ("GET", "/gradio_api/startup-events"),
+    ("GET", "/theme.css"),
     ("POST", "/gradio_api/vibe-edit"),
     ("GET", "/gradio_api/vibe-code"),
     ("GET", "/gradio_api/dev/reload"),
@@ -526,7 +564,7 @@ def test_nobody_has_gradio_fetch_or_read_a_file(client: TestClient) -> None:
     for path in ("http://example.com/a.png", "/etc/passwd", str(CORPUS / DOCUMENT)):
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}
         escaped = json.dumps({"data": [[file], [], False]}).replace("path", "p\\u0061th")
-        for address in ("/gradio_api/call/ask", "/gradio_api/component_server/", "/gradio_api/cancel"):
+        for address in ("/gradio_api/call/ask", "/gradio_api/cancel"):
             told = client.post(address, content=escaped, headers={"content-type": "application/json"})
             assert told.status_code == 400
     assert not _names_a_file({"data": ["path", ["a", {"question": "gradio.FileData"}], None, 5]})

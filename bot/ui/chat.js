@@ -6,12 +6,14 @@ const send = element.querySelector("#send");
 const problem = element.querySelector("#problem");
 const printAll = element.querySelector("#print-all");
 const fault = element.querySelector("#fault").innerHTML;
+const opening = element.querySelector(".opening"); // null once one need not wait
 let waiting = null; // what is being asked
 
 function newTurn(question) {
   const turn = element.querySelector("#turn").content.firstElementChild.cloneNode(true);
   turn.querySelector(".question bdi").textContent = question;
   turn.question = question;
+  if (opening?.isConnected) turn.querySelector(".working").textContent = opening.textContent;
   log.append(turn);
   return turn;
 }

@@ -1,34 +1,34 @@
-"""The chat page. The conversation lives in the reader's browser: the server keeps no question of it."""
+"""The chat page, and what its script calls. The conversation lives in the reader's browser: the server keeps no
+question of it."""
 
 from __future__ import annotations
 
+import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice, zip_longest
-from pathlib import Path
 from typing import Any, TypedDict
 
-import gradio as gr
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
 
 from bot.bot import Bot
 from bot.documents import Document
 from bot.errors import IndexUnusable, QuestionError
+from bot.index import Index
 from bot.texts import Notice, notice
-from bot.ui import render
-from bot.ui.api import add_endpoints
+from bot.ui import frontpage, render
+from bot.ui.api import Busy, Turns
 from bot.ui.feedback import Recorder
+from bot.ui.files import File
+from bot.ui.http import JSONResponse
 from bot.ui.source import language_of
+from bot.ui.told import BUSY, UNREADABLE, Refusal
 
 log = logging.getLogger(__name__)
 
-_SCRIPTS = ("call.js", "panel.js", "share.js", "feedback.js", "chat.js")
-SCRIPT = "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-AT_ONCE = 8
-"""Questions that are answered at the same time; others wait."""
-WAITING = 64
 STARTERS = 5
 _LONGEST_STARTER = 70
 _DOCUMENTS = 50
@@ -62,36 +62,72 @@ class Told(TypedDict):
     text: str
 
 
-def build(bot: Bot, recorder: Recorder) -> tuple[gr.Blocks, Callable[[], None]]:
-    """The page, and what gives it the starters of the index that is in use by then."""
-    answering = threading.BoundedSemaphore(AT_ONCE)
+class Started(TypedDict):
+    """What one can begin with, as HTML."""
 
-    def ask(asked: Asked) -> Reply:
-        with answering:
-            return reply(bot, recorder, asked)
+    html: str
 
-    def feedback(given: Given) -> Told:
-        id = recorder.feedback(given.get("id"), given.get("helped"), given.get("reason"))
-        return Told(text=notice(id, bot.config).text)
 
-    def top() -> str:
-        return render.page(starters(bot.documents()), bot.config)
+def add_routes(app: FastAPI, bot: Bot, recorder: Recorder) -> None:
+    """The page, and the three functions that its script calls with a JSON object each."""
+    turns, page = Turns(), _Page(bot)
 
-    def renew() -> None:
-        chat.value = top()
-        page.config = page.get_config_file()  # what Gradio writes into the page of the next visit
+    @app.get("/", include_in_schema=False)
+    def root(request: Request) -> Response:
+        return page.file().answer(request)
 
-    page: gr.Blocks
-    title = notice("page_title", bot.config).text
-    with gr.Blocks(title=title, analytics_enabled=False, fill_width=True) as page:
-        # One part of our own, whose script calls these two functions: no queue, no connection kept open, nothing that
-        # Gradio would load anew, and so lose, when the server was away for a moment.
-        chat = gr.HTML(
-            top(), js_on_load=SCRIPT, apply_default_css=False, server_functions=[ask, feedback], elem_id="chat"
-        )
-        add_endpoints(bot, recorder)
-    page.queue(default_concurrency_limit=AT_ONCE, max_size=WAITING)
-    return page, renew
+    @app.post("/chat/starters", include_in_schema=False)
+    async def begin(request: Request) -> Response:
+        """For a page that was there before the documents were."""
+        return JSONResponse(Started(html=render.asks(starters(bot.documents()), bot.config)))
+
+    @app.post("/chat/ask", include_in_schema=False)
+    async def ask(request: Request) -> Response:
+        return await _called(request, turns, lambda asked: reply(bot, recorder, asked))
+
+    @app.post("/chat/feedback", include_in_schema=False)
+    async def feedback(request: Request) -> Response:
+        return await _called(request, turns, lambda given: told(bot, recorder, given))
+
+
+class _Page:
+    """The page, with the starters of the index in use."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+        self._made: tuple[Index, File] | None = None
+
+    def file(self) -> File:
+        index = self._bot.index
+        if self._made is None or self._made[0] is not index:
+            self._made = index, frontpage.page(self._bot.config, starters(index.documents.values()))
+        return self._made[1]
+
+
+async def _called(request: Request, turns: Turns, work: Callable[[Any], Any]) -> Response:
+    """What `work` makes of the object that was sent. Only JSON that says so is read: another site's form, which a
+    browser sends unasked, cannot say it."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return _refused(UNREADABLE)
+    try:
+        given = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        return _refused(UNREADABLE)
+    if not isinstance(given, dict):
+        return _refused(UNREADABLE)
+    try:
+        return JSONResponse(await turns.take(work, given))
+    except Busy:
+        return _refused(BUSY)
+
+
+def _refused(refusal: Refusal) -> Response:
+    return JSONResponse({"error": refusal.error, "remedy": refusal.remedy}, refusal.status)
+
+
+def told(bot: Bot, recorder: Recorder, given: Given) -> Told:
+    id = recorder.feedback(given.get("id"), given.get("helped"), given.get("reason"))
+    return Told(text=notice(id, bot.config).text)
 
 
 def reply(bot: Bot, recorder: Recorder, asked: Asked) -> Reply:

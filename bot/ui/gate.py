@@ -1,4 +1,4 @@
-"""What of Gradio is served: what the chat page and gradio_client use, and nothing that reads files or fetches.
+"""What of Gradio is served: what gradio_client uses, and nothing that reads files or fetches.
 
 Gradio has addresses for uploads, for files of the disk, for fetching other sites and for its own development. None is
 of any use here, so none is reachable, whatever a later version adds.
@@ -13,11 +13,8 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_READ = re.compile(
-    r"/|/config|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/(?:assets|static|svelte)/.+"
-    r"|/gradio_api/(?:app_id|info|startup-events|queue/data|queue/status|heartbeat/[^/]+|call/(?:ask|search)/[^/]+)"
-)
-_WRITTEN = re.compile(r"/gradio_api/(?:queue/join|component_server/|cancel|reset|call/(?:ask|search))")
+_READ = re.compile(r"/config|/gradio_api/(?:info|queue/data|queue/status|heartbeat/[^/]+|call/(?:ask|search)/[^/]+)")
+_WRITTEN = re.compile(r"/gradio_api/(?:queue/join|cancel|reset|call/(?:ask|search))")
 
 
 class Gate:

@@ -11,16 +11,19 @@ import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from bot.answer import Answer, Place, Quote, Suggestion
 from bot.config import Config
 from bot.regions import LINES, lines
 from bot.shown import REASONS
-from bot.texts import Notice, catalogue, notice
+from bot.texts import Notice, catalogue, contact, notice
+
+if TYPE_CHECKING:  # the page is shown before what answers has been imported
+    from bot.answer import Answer, Place, Quote, Suggestion
 
 CHAT_WINDOW = "plainquote-chat"
-"""The name that `page.js` gives the chat's window: a link to it shows the conversation that is there."""
+"""The name that `call.js` gives the chat's window: a link to it shows the conversation that is there."""
 
 Say = Callable[[str], str]
 """The id of a fixed text → that text, escaped."""
@@ -70,23 +73,38 @@ def top(config: Config, *, has_logo: bool) -> str:
     )
 
 
-def page(starters: Sequence[str], config: Config) -> str:
-    """The chat before the first question. The scripts fill its log from its template."""
+def chat(config: Config, starters: Sequence[str], *, opening: bool) -> str:
+    """The chat before the first question. The scripts fill its log from its template. `opening`: what answers is not
+    there yet, and `opening.js` waits for it."""
     say = sayer(config)
-    asks = f'<h2 class="asks-title">{say("page_starters")}</h2>{_asks(starters)}' if starters else ""
+    waits = f'<p class="opening" role="status">{say("opening")}</p>' if opening else ""
     return (
-        f'<div class="room chat"><div class="welcome"><p>{say("page_intro")}</p>'
-        f'<p class="emergency">{say("page_emergency")}</p></div>'
+        f'<main class="room chat"><div class="welcome"><p>{say("page_intro")}</p>'
+        f'<p class="emergency">{say("page_emergency")}</p></div>{_without_scripts(config)}{waits}'
         f'<div class="log" role="log" aria-live="polite" aria-label="{say("chat_label")}"></div>'
-        f'{_composer(say)}<div class="starters">{asks}</div>{_panel(say)}<p class="aside" id="told" role="status"></p>'
+        f'{_composer(say)}<div class="starters">{asks(starters, config)}</div>{_panel(say)}'
+        f'<p class="aside" id="told" role="status"></p>'
         f'<template id="turn"><article class="turn"><h2 class="question"><bdi></bdi></h2>'
         f'<p class="working">{say("working")}</p></article></template>'
-        f'<template id="fault">{problem(notice("fault", config))}</template></div>'
+        f'<template id="fault">{problem(notice("fault", config))}</template></main>'
+    )
+
+
+def asks(starters: Sequence[str], config: Config) -> str:
+    """What one can begin with; nothing where there is nothing."""
+    return f'<h2 class="asks-title">{sayer(config)("page_starters")}</h2>{_asks(starters)}' if starters else ""
+
+
+def _without_scripts(config: Config) -> str:
+    return (
+        f"<noscript><p>{sayer(config)('page_no_script')}</p>"
+        f"<p>{escape(contact(config).text)}</p>{phone_link(config)}</noscript>"
     )
 
 
 def _composer(say: Say) -> str:
-    """Where one types. What is wrong with a question is told right above it."""
+    """Where one types, at once; what was typed can be sent as soon as the scripts are there. What is wrong with a
+    question is told right above it."""
     return (
         '<form id="composer"><div id="problem"></div>'
         f'<div class="label"><label for="question">{say("input_label")}</label>'
@@ -94,7 +112,7 @@ def _composer(say: Say) -> str:
         f'<button type="button" id="clear">{say("clear")}</button></span></div>'
         f'<div class="asking"><textarea id="question" rows="1" autocomplete="off" enterkeyhint="send" '
         f'placeholder="{say("input_placeholder")}"></textarea>'
-        f'<button id="send">{say("send")}</button></div></form>'
+        f'<button id="send" disabled>{say("send")}</button></div></form>'
     )
 
 
