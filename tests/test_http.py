@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
@@ -32,7 +33,7 @@ from bot.errors import IndexCorrupt, IndexStale
 from bot.ui import create_app, models
 from bot.ui.api import Service
 from bot.ui.endpoints import create_endpoints
-from bot.ui.gate import Gate, _names_a_file
+from bot.ui.gate import INPUTS, Gate, _names_a_file
 from bot.ui.headers import _closed
 from bot.ui.http import Beside, create_api
 
@@ -457,10 +458,15 @@ def test_every_route_of_the_app_is_known(app: FastAPI) -> None:
 
 
 GRADIOS = {
-    "GET": {"/config", "/gradio_api/info", "/gradio_api/queue/data", "/gradio_api/queue/status"},
+    "GET": {
+        "/config",
+        "/gradio_api/info",
+        "/gradio_api/queue/data",
+        "/gradio_api/queue/status",
+        "/gradio_api/heartbeat/{session_hash}",
+    },
     "POST": {"/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"},
 }
-CALLS = {"GET": {"/gradio_api/heartbeat/{session_hash}"}, "POST": set[str]()}
 
 
 def test_of_gradios_routes_only_those_are_open_that_gradio_client_needs(bot: Bot) -> None:
@@ -472,19 +478,20 @@ def test_of_gradios_routes_only_those_are_open_that_gradio_client_needs(bot: Bot
         reached.append(scope["path"])
         await PlainTextResponse("")(scope, receive, send)
 
-    with TestClient(Gate(note)) as client:
-        for route in gradio.routes:
-            path, methods = getattr(route, "path", "/"), getattr(route, "methods", None) or {"GET", "POST"}
-            for method in methods | {"PUT", "DELETE"}:
-                reached.clear()
-                client.request(method, re.sub(r"{[^}]*}", "x", path), content="{}")
-                is_open = path in GRADIOS.get(method, set()) | CALLS.get(method, set())
-                assert bool(reached) == is_open, (method, path)
-        for name in ("ask", "search"):
+    client = TestClient(ExceptionMiddleware(Gate(note)))
+    every = [one for route in gradio.routes for one in getattr(route, "original_router", gradio).routes]
+    paths = {path for route in every if (path := getattr(route, "path", None))}
+    assert paths >= {*GRADIOS["GET"], *GRADIOS["POST"], "/gradio_api/upload", "/gradio_api/component_server", "/config"}
+    for path in sorted(paths):
+        for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
             reached.clear()
-            client.post(f"/gradio_api/call/{name}", content="{}")
-            client.get(f"/gradio_api/call/{name}/x")
-            assert len(reached) == 2
+            client.request(method, re.sub(r"{[^}]*}", "x", path), json={"fn_index": 1, "data": ["pain", 3]})
+            assert bool(reached) == (path in GRADIOS.get(method, set())), (method, path)
+    for name, inputs in INPUTS.items():
+        reached.clear()
+        client.post(f"/gradio_api/call/{name}", json={"data": ["pain"] * inputs})
+        client.get(f"/gradio_api/call/{name}/x")
+        assert len(reached) == 2
 
 
 UNSERVED = [
@@ -570,6 +577,42 @@ def test_nobody_has_gradio_fetch_or_read_a_file(client: TestClient) -> None:
     assert not _names_a_file({"data": ["path", ["a", {"question": "gradio.FileData"}], None, 5]})
     for broken in ("{", "[" * 99_999, ""):
         assert client.post("/gradio_api/queue/join", content=broken).status_code == 400
+
+
+def test_the_gate_knows_the_endpoints(bot: Bot) -> None:
+    [gradio] = [route.app for route in create_endpoints(Service(bot)).routes if isinstance(route, Mount)]
+    endpoints = gradio.get_blocks().config["dependencies"]
+    assert {one["api_name"]: len(one["inputs"]) for one in endpoints} == INPUTS
+    assert [one["id"] for one in endpoints] == [*range(len(INPUTS))]
+
+
+SECRET = "my wife's diagnosis"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"fn_index": 99, "data": [SECRET, [], False], "session_hash": "x"},
+        {"fn_index": -1, "data": [SECRET, [], False], "session_hash": "x"},
+        {"fn_index": True, "data": [SECRET, 10], "session_hash": "x"},
+        {"fn_index": "0", "data": [SECRET, [], False], "session_hash": "x"},
+        {"fn_index": 0, "data": [SECRET], "session_hash": "x"},
+        {"fn_index": 0, "data": {"question": SECRET}, "session_hash": "x"},
+        {"fn_index": 0, "session_hash": "x"},
+        {"component_id": 1, "fn_name": "ask", "data": [SECRET]},
+        {},
+        [SECRET],
+    ],
+)
+def test_what_gradio_cannot_take_is_refused_without_a_word_in_the_log(
+    client: TestClient, body: Any, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert client.post("/gradio_api/queue/join", json=body).status_code == 400
+    assert client.post("/gradio_api/call/ask", json={"data": [body]}).status_code == 400
+    assert client.post("/gradio_api/call/none", json=body).status_code == 404
+    assert client.post("/gradio_api/component_server/", json=body).status_code == 404
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert SECRET not in "".join(capfd.readouterr())
 
 
 def test_a_client_that_asks_too_often_waits(bot: Bot) -> None:

@@ -19,6 +19,7 @@ from bot.store import Store
 from bot.ui import about, chat, files, logs, metrics, source, staff
 from bot.ui.api import Service
 from bot.ui.feedback import Recorder
+from bot.ui.gate import Gate
 from bot.ui.headers import SecurityHeaders
 from bot.ui.http import PATHS, Beside, create_api
 from bot.ui.later import Later
@@ -74,7 +75,7 @@ def create_app(bot: Bot) -> FastAPI:
     source.add_routes(app, bot)
     about.add_routes(app, bot)
     metrics.add_routes(app, figures, web)
-    app.router.routes += [Beside(create_api(service), *PATHS), Beside(tools, "/mcp"), Beside(endpoints, *GRADIO)]
+    app.router.routes += [Beside(create_api(service), *PATHS), Beside(tools, "/mcp"), Beside(Gate(endpoints), *GRADIO)]
     app.router.routes += [Beside(_desk(bot, store, accounts, jobs), *staff.PATHS)]
     _tell_errors(app, teller)
     # Around everything, so that what is told of a fault has the headers too.

@@ -15,12 +15,10 @@ from gradio.events import api
 
 from bot.errors import UsageError
 from bot.ui.api import AT_ONCE, WAITING, Service, refusal
-from bot.ui.gate import Gate
 
 
 def create_endpoints(service: Service) -> FastAPI:
-    """Gradio's app, of which `Gate` lets through what gradio_client needs. Not to be called from within an event
-    loop."""
+    """Gradio's app, to be put behind `Gate`. Not to be called from within an event loop."""
     with asyncio.Runner() as loop:  # outside of a loop Gradio opens one for each lock, and closes none
         return loop.run(_create(service))
 
@@ -42,7 +40,6 @@ async def _create(service: Service) -> FastAPI:
         show_error=False,
         max_file_size=1,  # nobody uploads anything here
     )
-    app.middleware_stack = Gate(app.build_middleware_stack())
     return app
 
 

@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,34 +18,33 @@ _READ = re.compile(r"/config|/gradio_api/(?:info|queue/data|queue/status|heartbe
 _WRITTEN = re.compile(r"/gradio_api/(?:queue/join|cancel|reset|call/(?:ask|search))")
 
 
+INPUTS = {"ask": 3, "search": 2}
+"""The endpoints in Gradio's order, and how many values each takes. Of any other number Gradio would log the values."""
+
+
 class Gate:
-    """ASGI middleware around Gradio's app."""
+    """ASGI middleware around Gradio's app, for requests of HTTP alone. Raises HTTPException for what is closed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and _READ.fullmatch(path):
+        if scope["method"] in ("GET", "HEAD") and _READ.fullmatch(path):
             await self.app(scope, receive, send)
-        elif scope["type"] == "http" and scope["method"] == "POST" and _WRITTEN.fullmatch(path):
-            await self._write(scope, receive, send)
-        elif scope["type"] == "http":
-            await _NOTHING(scope, receive, send)
+        elif scope["method"] == "POST" and _WRITTEN.fullmatch(path):
+            await self._write(path, scope, receive, send)
         else:
-            await send({"type": "websocket.close"})
+            raise HTTPException(404)
 
-    async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _write(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """A body that names files would have Gradio look for them, or fetch them."""
         message = await receive()  # whole: the limits come before
         try:
-            named = message["type"] == "http.request" and _names_a_file(json.loads(message["body"]))
+            body = json.loads(message["body"]) if message["type"] == "http.request" else None
         except (ValueError, RecursionError):
-            named = True
-        if named:
+            body = None
+        if not isinstance(body, dict) or _names_a_file(body) or not _fits(path.rpartition("/")[2], body):
             await _REFUSED(scope, receive, send)
             return
         messages = [message]
@@ -53,6 +53,16 @@ class Gate:
             return messages.pop() if messages else await receive()
 
         await self.app(scope, replay, send)
+
+
+def _fits(last: str, body: dict[str, Any]) -> bool:
+    """Whether what is sent to an address that ends so is a call of one of the endpoints, or none at all."""
+    if last in ("cancel", "reset"):
+        return True
+    index, data = body.get("fn_index"), body.get("data")
+    if last == "join":
+        last = list(INPUTS)[index] if type(index) is int and 0 <= index < len(INPUTS) else ""
+    return isinstance(data, list) and len(data) == INPUTS.get(last)
 
 
 def _names_a_file(value: Any) -> bool:
@@ -69,5 +79,4 @@ def _names_a_file(value: Any) -> bool:
     return False
 
 
-_NOTHING = JSONResponse({"error": "there is nothing at this address", "remedy": "Go to the start page: /"}, 404)
 _REFUSED = JSONResponse({"error": "the body could not be read", "remedy": "Send JSON without files."}, 400)

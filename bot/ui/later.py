@@ -48,6 +48,7 @@ class Later:
             await task
 
     async def _run(self, settled: asyncio.Event, ended: asyncio.Event) -> None:
+        before = self._app  # where it runs twice at once
         try:
             app = await asyncio.to_thread(self._make)
             async with app.router.lifespan_context(app):
@@ -58,7 +59,7 @@ class Later:
         except Exception as error:  # noqa: BLE001 - it is handed on
             self._failed(error)
         finally:
-            self._app = None
+            self._app = before
             settled.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
