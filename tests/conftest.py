@@ -7,8 +7,10 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvicorn
 from playwright.sync_api import expect
+from starlette.types import ASGIApp
 
 from bot import export
 from bot.bot import Bot
@@ -80,6 +84,22 @@ def serving(corpus: Path, folder: Path, encoder: Encoder, **environment: str) ->
             yield next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
         finally:
             app.terminate()
+
+
+@contextlib.contextmanager
+def listening(app: ASGIApp, **settings: Any) -> Iterator[str]:
+    """The address of a server for `app` in a thread of this process; `settings` are uvicorn's."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, **settings))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Gradio takes seconds to import, and the page does not need it: see `bot.ui.later
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,13 @@ from gradio.events import api
 from bot.errors import UsageError
 from bot.ui.api import AT_ONCE, WAITING, Service, refusal
 
+_MAKING = threading.Lock()
+"""Gradio knows of one thing that is being built, whichever thread builds it."""
+
 
 def create_endpoints(service: Service) -> FastAPI:
     """Gradio's app, to be put behind `Gate`. Not to be called from within an event loop."""
-    with asyncio.Runner() as loop:  # outside of a loop Gradio opens one for each lock, and closes none
+    with _MAKING, asyncio.Runner() as loop:  # outside of a loop Gradio opens one for each lock, and closes none
         return loop.run(_create(service))
 
 
