@@ -1,5 +1,6 @@
 """A real headless Chromium asks as a patient would. SCREENSHOTS: a folder for pictures of every state."""
 
+import contextlib
 import http.server
 import os
 import shutil
@@ -12,14 +13,20 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import axe_playwright_python
 import pytest
-from conftest import CORPUS, serving
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from conftest import CORPUS, listening, serving
+from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, Route, expect, sync_playwright
 from test_ui import HOSTILE
 
 from bot.bot import Bot
-from bot.config import Keeping
+from bot.config import Config, Keeping
 from bot.embed import Encoder
 from bot.store import Store
+from bot.ui import create_app
+from bot.ui.headers import SecurityHeaders
+from bot.ui.later import Later
+from bot.ui.opening import Opening
+from bot.ui.server import Front
 
 SWITCHES = [
     "--no-sandbox",
@@ -218,7 +225,89 @@ def test_two_visits_never_see_each_other(browser: Browser, site: str) -> None:
             expect(second.locator(".turn")).to_have_count(0)
 
 
+# Before all is open
+
+
+@pytest.mark.parametrize(
+    ("size", "how"),
+    [("desktop", {}), ("phone", {}), ("desktop", {"color_scheme": "dark"}), ("phone", {"color_scheme": "dark"})],
+    ids=["desktop", "phone", "desktop-dark", "phone-dark"],
+)
+def test_the_page_is_there_while_the_leaflets_are_opened(
+    browser: Browser, bot: Bot, size: str, how: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    name = request.node.callspec.id
+    config, may = Config(store=Keeping(url="")), threading.Event()
+
+    def make() -> FastAPI:
+        may.wait(60)
+        return create_app(Bot(bot.index, bot.encoder, config))
+
+    front = Front(Later(make, lambda error: None), SecurityHeaders(Opening(config)))
+    with listening(front) as site:
+        for context in visit(browser, site, **how):
+            page = open_chat(context, site, *SIZES[size])
+            says = page.get_by_text("Our leaflets are being opened.")
+            expect(says).to_be_visible()
+            look_at(page, name, "opening")
+            page.goto(f"{site}/about")
+            expect(page.get_by_role("alert")).to_contain_text("are being opened")
+            look_at(page, name, "opening-about")
+            page.goto(site)
+            ask(page, SIDE_EFFECTS)
+            expect(page.locator("h2.question")).to_have_text(SIDE_EFFECTS)
+            expect(page.locator(".working")).to_contain_text("being opened")
+            look_at(page, name, "opening-asked")
+            may.set()
+            expect(page.locator("figure.quote").first).to_be_visible()
+            expect(says).to_have_count(0)
+            page.get_by_role("button", name="Start again").click()
+            expect(page.get_by_role("button", name="Using Ketamine for Chronic Pain")).to_be_visible()
+
+
+def test_one_can_type_before_the_script_has_come(visits: BrowserContext, site: str) -> None:
+    late: list[Route] = []
+    visits.route("**/chat.js?*", late.append)
+    page = visits.new_page()
+    page.goto(site, wait_until="commit")
+    box = page.get_by_label("Your question")
+    box.fill(SIDE_EFFECTS)
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_disabled()
+    late[0].continue_()
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(page.locator("h2.question")).to_have_text(SIDE_EFFECTS)
+    expect(page.locator("figure.quote").first).to_be_visible()
+
+
+def test_a_later_visit_loads_the_page_alone(visits: BrowserContext, site: str) -> None:
+    page = open_chat(visits, site)
+    expect(page.locator("#send")).to_be_enabled()
+    page.goto(site)
+    expect(page.locator("#send")).to_be_enabled()
+    sizes = "performance.getEntriesByType('resource').map(one => [new URL(one.name).pathname, one.transferSize])"
+    fetched = [path for path, size in page.evaluate(sizes) if size]
+    assert set(fetched) <= {"/clinic.css"}
+
+
 # When something is wrong
+
+
+@pytest.mark.parametrize("path", ["nothing", "staff-room/plan.html", "gradio_api/file=x"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_a_mistyped_address_leads_to_the_chat(browser: Browser, site: str, path: str, scheme: Any, size: str) -> None:
+    for context in visit(browser, site, color_scheme=scheme):
+        page = context.new_page()
+        page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
+        told = page.goto(f"{site}/{path}")
+        assert told
+        assert told.status == 404
+        expect(page.get_by_role("alert")).to_contain_text("There is no page here.")
+        assert page.evaluate("[...document.styleSheets].length") == 3
+        look_at(page, f"{size}-{scheme}", f"404-{path.partition('/')[0]}")
+        with context.expect_page() as opened:
+            page.get_by_role("link", name="Back to the questions").click()
+        expect(opened.value.get_by_label("Your question")).to_be_visible()
 
 
 def test_a_server_that_cannot_be_reached_is_a_fault_and_costs_nothing(visits: BrowserContext, site: str) -> None:
@@ -309,6 +398,31 @@ def test_a_second_document_takes_the_place_of_the_first(visits: BrowserContext, 
     expect(page.locator("#panel")).to_be_hidden()
     expect(links.last).to_be_focused()
     expect(page.locator(".turn")).to_have_count(1)
+
+
+@pytest.mark.parametrize("way", ["escape", "back", "button"])
+def test_a_document_that_comes_late_takes_no_focus(visits: BrowserContext, site: str, way: str) -> None:
+    page = open_chat(visits, site)
+    links = answered(page, SIDE_EFFECTS).locator("a.open")
+    coming: list[Route] = []
+    visits.route("**/source?*", coming.append)
+    links.first.click()
+    links.last.click()
+    expect(page.locator("#panel iframe")).to_have_count(1)
+    if way == "escape":
+        page.keyboard.press("Escape")
+    elif way == "button":
+        page.get_by_role("button", name="Close").click()
+    else:
+        page.go_back()
+    expect(page.locator("#panel")).to_be_hidden()
+    for late in coming:
+        with contextlib.suppress(Error):  # nobody waits for it any longer
+            late.continue_()
+    expect(links.last).to_be_focused()
+    page.wait_for_timeout(500)
+    expect(links.last).to_be_focused()
+    expect(page.locator("#panel iframe")).to_have_count(0)
 
 
 @pytest.mark.parametrize("size", ["phone", "small"])

@@ -183,6 +183,42 @@ def test_every_problem_has_one_shape(client: TestClient) -> None:
         assert_says_nothing_of_the_server(told.text)
 
 
+HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def test_a_person_is_told_on_a_page(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.ui.about.about_page", lambda *_: 1 / 0)
+    with TestClient(app_over(bot, requests_per_minute=9), base_url=LOCAL, raise_server_exceptions=False) as client:
+        told = [
+            (client.get("/nothing", headers=HTML), 404, "There is no page here."),
+            (client.get("/a/b/c?d=e", headers=HTML), 404, '<base href="../../">'),
+            (client.get("/gradio_api/upload", headers=HTML), 404, "There is no page here."),
+            (client.post("/about", headers=HTML), 405, "this cannot be done here"),
+            (client.post("/about", content=b"x" * 300_000, headers=HTML), 413, "this cannot be done here"),
+            (client.get("/about", headers=HTML), 500, "this page did not work"),
+            ([client.get("/source", headers=HTML) for _ in range(10)][-1], 429, "Too many pages were opened"),
+        ]
+        for page, status, words in told:
+            assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
+            assert words in page.text
+            assert "Back to the questions" in page.text
+            assert page.headers["x-content-type-options"] == "nosniff"
+            assert_says_nothing_of_the_server(page.text.replace(".js", ""))
+        assert told[3][0].headers["allow"] == "GET"
+        assert int(told[-1][0].headers["retry-after"]) > 0
+        assert client.get("/nothing", headers={"accept": "application/json"}).json()["error"]
+
+
+def test_the_script_of_the_page_is_answered_as_json(client: TestClient, bot: Bot) -> None:
+    asked = {"question": QUESTIONS[0], "history": []}
+    assert "hallucinations" in client.post("/chat/ask", json=asked).json()["html"]
+    assert "not read" not in client.post("/chat/starters", json={}).text
+    for content, kind in (("{", "application/json"), ("[]", "application/json"), (json.dumps(asked), "text/plain")):
+        told = client.post("/chat/ask", content=content, headers={"content-type": kind})
+        assert told.status_code == 400, "another site's form cannot say that it is JSON"
+    assert client.post("/chat/feedback", json={"id": 5}).json()["text"].startswith("Sorry")
+
+
 def assert_says_nothing_of_the_server(text: str) -> None:
     for secret in (str(Path.cwd()), "site-packages", "Traceback", "uvicorn", "pydantic", "errors.pydantic.dev", ".py"):
         assert secret not in text
