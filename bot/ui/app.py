@@ -11,18 +11,21 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from bot.accounts import Accounts
 from bot.bot import Bot
 from bot.store import Store
-from bot.ui import about, chat, files, logs, metrics, source, staff
+from bot.ui import about, assets, blocks, chat, files, logs, metrics, source, staff
 from bot.ui.api import Service
+from bot.ui.chat import Starters
 from bot.ui.feedback import Recorder
+from bot.ui.files import Kept
+from bot.ui.frontpage import FrontPage
 from bot.ui.gate import Gate
 from bot.ui.headers import SecurityHeaders
 from bot.ui.http import PATHS, Beside, create_api
-from bot.ui.later import Later
 from bot.ui.limits import Limits
 from bot.ui.mcp import Tools
 from bot.ui.metrics import Metrics
@@ -35,11 +38,15 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0
 """Seconds between two looks for a newer index."""
-GRADIO = ("/config", "/gradio_api/")
+GRADIO = ("/config", "/theme.css", "/gradio_api/", "/assets/", "/static/")
+"""What is Gradio's, as far as `Gate` serves it."""
 
 
 def create_app(bot: Bot) -> FastAPI:
-    """The app over `bot`. While it runs, from its startup to its shutdown, it follows the index on disk."""
+    """The app over `bot`. While it runs, from its startup to its shutdown, it follows the index on disk.
+
+    Not to be called from within an event loop.
+    """
     config, web = bot.config, bot.config.web
     store = Store.open(config.store)
     figures = Metrics(bot, store)
@@ -47,7 +54,11 @@ def create_app(bot: Bot) -> FastAPI:
     service = Service(bot, recorder)
     accounts, jobs = Accounts(config.store, config.staff), Jobs()
     tools = Tools(service, web)
-    endpoints = Later(lambda: _endpoints(service), _not_made)
+    called = chat.functions(bot, recorder)
+    made = blocks.create_blocks(service, called)
+    loaded = assets.found(blocks.FRONTEND, made.types)
+    page = FrontPage(made.app, config, Starters(bot).now, loaded)
+    gate = Gate(made.app, made.part, frozenset(one.__name__ for one in called))
     teller = Teller(config)
 
     def follow(stopped: threading.Event) -> None:
@@ -60,7 +71,7 @@ def create_app(bot: Bot) -> FastAPI:
         thread = threading.Thread(target=follow, args=(stopped,), name="follow", daemon=True)
         thread.start()
         try:
-            async with tools.running(), endpoints.running():
+            async with tools.running(), made.app.router.lifespan_context(made.app):
                 yield
         finally:
             stopped.set()
@@ -71,11 +82,15 @@ def create_app(bot: Bot) -> FastAPI:
 
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=following)
     files.add_routes(app, config)
-    chat.add_routes(app, bot, recorder)
+    app.router.routes.append(Route("/", page.answer))
     source.add_routes(app, bot)
     about.add_routes(app, bot)
     metrics.add_routes(app, figures, web)
-    app.router.routes += [Beside(create_api(service), *PATHS), Beside(tools, "/mcp"), Beside(Gate(endpoints), *GRADIO)]
+    app.router.routes += [
+        Beside(create_api(service), *PATHS),
+        Beside(tools, "/mcp"),
+        Beside(Kept(assets.kept(blocks.FRONTEND, loaded), gate), *GRADIO),
+    ]
     app.router.routes += [Beside(_desk(bot, store, accounts, jobs), *staff.PATHS)]
     _tell_errors(app, teller)
     # Around everything, so that what is told of a fault has the headers too.
@@ -91,16 +106,6 @@ def create_app(bot: Bot) -> FastAPI:
     headed = SecurityHeaders(limited, web.frame_ancestors)
     app.middleware_stack = Watched(headed, web.proxies, figures.served, logs.served(config.log))
     return app
-
-
-def _endpoints(service: Service) -> FastAPI:
-    from bot.ui.endpoints import create_endpoints  # Gradio: seconds
-
-    return create_endpoints(service)
-
-
-def _not_made(error: Exception) -> None:
-    log.error("the endpoints for gradio_client cannot be served", exc_info=error)
 
 
 def _desk(bot: Bot, store: Store, accounts: Accounts, jobs: Jobs) -> ASGIApp:

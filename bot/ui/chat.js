@@ -6,14 +6,13 @@ const send = element.querySelector("#send");
 const problem = element.querySelector("#problem");
 const printAll = element.querySelector("#print-all");
 const fault = element.querySelector("#fault").innerHTML;
-const opening = element.querySelector(".opening"); // null once one need not wait
 let waiting = null; // what is being asked
 
 function newTurn(question) {
   const turn = element.querySelector("#turn").content.firstElementChild.cloneNode(true);
   turn.querySelector(".question bdi").textContent = question;
   turn.question = question;
-  if (opening?.isConnected) turn.querySelector(".working").textContent = opening.textContent;
+  if (opening) turn.querySelector(".working").textContent = opening.textContent;
   log.append(turn);
   return turn;
 }
@@ -26,7 +25,7 @@ function toTop(turn) {
 
 async function ask(question, ownWords = false) {
   if (waiting) return;
-  const asked = (waiting = {});
+  const asked = (waiting = { question });
   const history = [...log.querySelectorAll(".turn")].map((turn) => turn.question);
   const turn = question.trim() ? newTurn(question) : null;
   problem.textContent = "";

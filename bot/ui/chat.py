@@ -1,31 +1,24 @@
-"""The chat page, and what its script calls. The conversation lives in the reader's browser: the server keeps no
-question of it."""
+"""What the chat's page calls, and what one can begin with. The conversation lives in the reader's browser: the server
+keeps no question of it."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import islice, zip_longest
 from typing import Any, TypedDict
-
-from fastapi import FastAPI, Request
-from fastapi.responses import Response
 
 from bot.bot import Bot
 from bot.documents import Document
 from bot.errors import IndexUnusable, QuestionError
 from bot.index import Index
 from bot.texts import Notice, notice
-from bot.ui import frontpage, render
+from bot.ui import render
 from bot.ui.api import Busy, Turns
 from bot.ui.feedback import Recorder
-from bot.ui.files import File
-from bot.ui.http import JSONResponse
 from bot.ui.source import language_of
-from bot.ui.told import BUSY, UNREADABLE, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -62,67 +55,23 @@ class Told(TypedDict):
     text: str
 
 
-class Started(TypedDict):
-    """What one can begin with, as HTML."""
+def functions(bot: Bot, recorder: Recorder) -> list[Callable[[Any], Awaitable[Reply | Told]]]:
+    """What the page's script calls, by these names, with a JSON object each."""
+    turns = Turns()
 
-    html: str
+    async def ask(asked: Asked) -> Reply:
+        try:
+            return await turns.take(reply, bot, recorder, asked)
+        except Busy:
+            return _problem(notice("fault", bot.config))
 
+    async def feedback(given: Given) -> Told:
+        try:
+            return await turns.take(told, bot, recorder, given)
+        except Busy:
+            return Told(text=notice("feedback_fault", bot.config).text)
 
-def add_routes(app: FastAPI, bot: Bot, recorder: Recorder) -> None:
-    """The page, and the three functions that its script calls with a JSON object each."""
-    turns, page = Turns(), _Page(bot)
-
-    @app.get("/", include_in_schema=False)
-    def root(request: Request) -> Response:
-        return page.file().answer(request)
-
-    @app.post("/chat/starters", include_in_schema=False)
-    async def begin(request: Request) -> Response:
-        """For a page that was there before the documents were."""
-        return JSONResponse(Started(html=render.asks(starters(bot.documents()), bot.config)))
-
-    @app.post("/chat/ask", include_in_schema=False)
-    async def ask(request: Request) -> Response:
-        return await _called(request, turns, lambda asked: reply(bot, recorder, asked))
-
-    @app.post("/chat/feedback", include_in_schema=False)
-    async def feedback(request: Request) -> Response:
-        return await _called(request, turns, lambda given: told(bot, recorder, given))
-
-
-class _Page:
-    """The page, with the starters of the index in use."""
-
-    def __init__(self, bot: Bot) -> None:
-        self._bot = bot
-        self._made: tuple[Index, File] | None = None
-
-    def file(self) -> File:
-        index = self._bot.index
-        if self._made is None or self._made[0] is not index:
-            self._made = index, frontpage.page(self._bot.config, starters(index.documents.values()))
-        return self._made[1]
-
-
-async def _called(request: Request, turns: Turns, work: Callable[[Any], Any]) -> Response:
-    """What `work` makes of the object that was sent. Only JSON that says so is read: another site's form, which a
-    browser sends unasked, cannot say it."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        return _refused(UNREADABLE)
-    try:
-        given = json.loads(await request.body())
-    except (ValueError, RecursionError):
-        return _refused(UNREADABLE)
-    if not isinstance(given, dict):
-        return _refused(UNREADABLE)
-    try:
-        return JSONResponse(await turns.take(work, given))
-    except Busy:
-        return _refused(BUSY)
-
-
-def _refused(refusal: Refusal) -> Response:
-    return JSONResponse({"error": refusal.error, "remedy": refusal.remedy}, refusal.status)
+    return [ask, feedback]
 
 
 def told(bot: Bot, recorder: Recorder, given: Given) -> Told:
@@ -163,6 +112,20 @@ def _fault(error: Exception) -> str:
         return "index_out_of_date"
     log.error("a question could not be answered", exc_info=error)
     return "fault"
+
+
+class Starters:
+    """Those of the index in use."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+        self._found: tuple[Index, tuple[str, ...]] | None = None
+
+    def now(self) -> tuple[str, ...]:
+        index = self._bot.index
+        if self._found is None or self._found[0] is not index:
+            self._found = index, starters(index.documents.values())
+        return self._found[1]
 
 
 def starters(documents: Iterable[Document]) -> tuple[str, ...]:

@@ -12,30 +12,32 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.config import Config
 from bot.ui import theme
 
 _FOLDER = Path(__file__).parent
 _CHAT = ("call.js", "panel.js", "share.js", "feedback.js", "chat.js", "opening.js")
-"""They run as one module, in this order."""
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _SANDBOX = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 """Of a picture, which may hold scripts."""
 
 
 class File:
-    """Whoever names its version in the address, as `link` does, may keep it for good; all others ask each time whether
-    it has changed."""
+    """Whoever names its version in the address, as `link` does, may keep it for good, as all may where it is `lasting`:
+    its own name has its version in it. Others ask each time whether it has changed."""
 
-    def __init__(self, content: bytes, media_type: str, headers: Mapping[str, str] = _NO_HEADERS) -> None:
+    def __init__(
+        self, content: bytes, media_type: str, headers: Mapping[str, str] = _NO_HEADERS, *, lasting: bool = False
+    ) -> None:
         self.version = hashlib.sha256(content).hexdigest()[:16]
         self._plain, self._packed = content, gzip.compress(content, 9, mtime=0)
-        self._media_type, self._headers = media_type, headers
+        self._media_type, self._headers, self._lasting = media_type, headers, lasting
 
     def answer(self, request: Request) -> Response:
         tag = f'"{self.version}"'
-        lasting = request.query_params.get("v") == self.version
+        lasting = self._lasting or request.query_params.get("v") == self.version
         headers = {
             "ETag": tag,
             "Cache-Control": "public, max-age=31536000, immutable" if lasting else "no-cache",
@@ -61,11 +63,13 @@ def _read(name: str) -> bytes:
     return (_FOLDER / name).read_bytes()
 
 
+CHAT = "\n".join(("(() => {", *(_read(name).decode() for name in _CHAT), "})();"))
+"""The scripts of the chat, which run as one, in this order. They stand in the page, to be there with its form."""
+
 FIXED: Mapping[str, File] = MappingProxyType(
     {
         "style.css": File(_read("style.css"), "text/css"),
         "pages.css": File(_read("pages.css"), "text/css"),
-        "chat.js": File(b"\n".join(map(_read, _CHAT)), "text/javascript"),
         "source.js": File(_read("source.js"), "text/javascript"),
         "icon.svg": File(_read("icon.svg"), "image/svg+xml", _SANDBOX),
     }
@@ -90,3 +94,17 @@ def of(config: Config) -> dict[str, File]:
 
 def add_routes(app: Starlette, config: Config) -> None:
     app.router.routes += [Route(path, file.answer) for path, file in of(config).items()]
+
+
+class Kept:
+    """ASGI middleware that answers with `files`, by path, for requests of HTTP alone."""
+
+    def __init__(self, files: Mapping[str, File], app: ASGIApp) -> None:
+        self._files, self.app = files, app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if scope["method"] in ("GET", "HEAD") and path in self._files:
+            await self._files[path].answer(Request(scope))(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)

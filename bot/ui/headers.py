@@ -6,12 +6,17 @@ Strict-Transport-Security is left to the proxy that ends TLS: the app itself spe
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+_OURS = "script-src 'self'"
 _POLICY = (
     "default-src 'self'",
-    "script-src 'self'",
     "style-src 'self' 'unsafe-inline'",
     "object-src 'none'",
     "base-uri 'self'",
@@ -48,21 +53,21 @@ referrer at all a form would not say that it comes from here."""
 _DESK_POLICY = (
     *(part for part in _POLICY if not part.startswith("style-src")),
     "style-src 'self'",
+    _OURS,
 )
 
 
 class SecurityHeaders:
     """ASGI middleware that adds the headers to every response.
 
-    No page has a script but those of `bot.ui.files`, so that one which got into it in any other way does not run, nor
-    is anything evaluated. frame_ancestors: the sites, with spaces between, that may
-    show the pages in a frame, beside their own. Cross-origin reading is allowed to none, whatever Gradio says, and a
-    cookie is sent along by the site's own pages alone.
+    No page but the chat's has a script that is no file, and none evaluates anything: see `of_chat`. frame_ancestors:
+    the sites, with spaces between, that may show the pages in a frame, beside their own. Cross-origin reading is
+    allowed to none, whatever Gradio says, and a cookie is sent along by the site's own pages alone.
     """
 
     def __init__(self, app: ASGIApp, frame_ancestors: str = "") -> None:
         self.app = app
-        self._frames = " ".join(("frame-ancestors 'self'", *frame_ancestors.split()))
+        self._frames = frame_ancestors
         self._own = {} if frame_ancestors.split() else {"X-Frame-Options": "SAMEORIGIN"}  # it can name no other site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +97,20 @@ class SecurityHeaders:
             return
         headers.update(_ALWAYS | self._own)
         # A page may set a policy of its own: a picture that may hold scripts is served in a sandbox.
-        headers.setdefault("Content-Security-Policy", "; ".join((*_POLICY, self._frames)))
+        headers.setdefault("Content-Security-Policy", _policy(_OURS, self._frames))
+
+
+def _policy(scripts: str, frame_ancestors: str, *more: str) -> str:
+    return "; ".join((*_POLICY, *more, scripts, " ".join(("frame-ancestors 'self'", *frame_ancestors.split()))))
+
+
+def of_chat(page: str, frame_ancestors: str, *, gradio: bool) -> str:
+    """The policy of the chat's page, which has inline scripts. Each is allowed by its hash, so that a script or an
+    event handler which got into the page in any other way does not run. `gradio`: it is Gradio's, which evaluates its
+    templates and the script of its part; that lets no inline script run."""
+    hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in _INLINE_SCRIPT.findall(page)]
+    scripts = " ".join((_OURS, *(["'unsafe-eval'"] if gradio else []), *(f"'sha256-{one}'" for one in hashes)))
+    return _policy(scripts, frame_ancestors, *(["img-src 'self' data:", "font-src 'self' data:"] if gradio else []))
 
 
 def _closed(value: str) -> str:

@@ -26,7 +26,7 @@ COUNTED = (
     "/page",
     "/ready",
     "/staff/login",
-    "/chat",
+    "/gradio_api/component_server",
     "/gradio_api/queue/join",
     "/gradio_api/call",
 )

@@ -17,7 +17,7 @@ class Opening:
     """An ASGI app. Raises ConfigError where the look that `config` names will not do."""
 
     def __init__(self, config: Config) -> None:
-        self._files = files.of(config) | {"/": frontpage.page(config, opening=True)}
+        self._files = files.of(config) | {"/": frontpage.before(config)}
         self._teller = Teller(config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -74,25 +74,24 @@ def top(config: Config, *, has_logo: bool) -> str:
 
 
 def chat(config: Config, starters: Sequence[str], *, opening: bool) -> str:
-    """The chat before the first question. The scripts fill its log from its template. `opening`: what answers is not
-    there yet, and `opening.js` waits for it."""
+    """The chat before the first question. The scripts fill its log from its template, and move it into Gradio's part of
+    the page once that is there. `opening`: the documents are not open yet, and `opening.js` waits for them."""
     say = sayer(config)
     waits = f'<p class="opening" role="status">{say("opening")}</p>' if opening else ""
     return (
-        f'<main class="room chat"><div class="welcome"><p>{say("page_intro")}</p>'
+        f'<main id="early"><div class="room chat"><div class="welcome"><p>{say("page_intro")}</p>'
         f'<p class="emergency">{say("page_emergency")}</p></div>{_without_scripts(config)}{waits}'
         f'<div class="log" role="log" aria-live="polite" aria-label="{say("chat_label")}"></div>'
-        f'{_composer(say)}<div class="starters">{asks(starters, config)}</div>{_panel(say)}'
+        f'{_composer(say)}<div class="starters">{_starters(starters, say)}</div>{_panel(say)}'
         f'<p class="aside" id="told" role="status"></p>'
         f'<template id="turn"><article class="turn"><h2 class="question"><bdi></bdi></h2>'
         f'<p class="working">{say("working")}</p></article></template>'
-        f'<template id="fault">{problem(notice("fault", config))}</template></main>'
+        f'<template id="fault">{problem(notice("fault", config))}</template></div></main>'
     )
 
 
-def asks(starters: Sequence[str], config: Config) -> str:
-    """What one can begin with; nothing where there is nothing."""
-    return f'<h2 class="asks-title">{sayer(config)("page_starters")}</h2>{_asks(starters)}' if starters else ""
+def _starters(starters: Sequence[str], say: Say) -> str:
+    return f'<h2 class="asks-title">{say("page_starters")}</h2>{_asks(starters)}' if starters else ""
 
 
 def _without_scripts(config: Config) -> str:
@@ -103,8 +102,7 @@ def _without_scripts(config: Config) -> str:
 
 
 def _composer(say: Say) -> str:
-    """Where one types, at once; what was typed can be sent as soon as the scripts are there. What is wrong with a
-    question is told right above it."""
+    """Where one types. What is wrong with a question is told right above it."""
     return (
         '<form id="composer"><div id="problem"></div>'
         f'<div class="label"><label for="question">{say("input_label")}</label>'
@@ -112,7 +110,7 @@ def _composer(say: Say) -> str:
         f'<button type="button" id="clear">{say("clear")}</button></span></div>'
         f'<div class="asking"><textarea id="question" rows="1" autocomplete="off" enterkeyhint="send" '
         f'placeholder="{say("input_placeholder")}"></textarea>'
-        f'<button id="send" disabled>{say("send")}</button></div></form>'
+        f'<button id="send">{say("send")}</button></div></form>'
     )
 
 

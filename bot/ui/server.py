@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WAITS = "/chat/"
-"""What the page asks for: it waits until it can be answered. Everything else is told to come again."""
+WAITS = "/gradio_api/component_server/"
+"""What a page asks for that was there before the server was started anew: it waits until it can be answered. Everything
+else is told to come again."""
 IDLE = 5
 """Seconds after which a connection is closed that asks for nothing more."""
 CLOSING = 3

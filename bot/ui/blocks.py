@@ -1,13 +1,13 @@
-"""The named endpoints `/ask` and `/search` for gradio_client. The only module that imports Gradio.
-
-Gradio takes seconds to import, and the page does not need it: see `bot.ui.later`.
-"""
+"""The Gradio app: the chat's part of the page, and the named endpoints `/ask` and `/search` for gradio_client. The only
+module that imports Gradio, which takes seconds: see `bot.ui.later`."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -15,26 +15,46 @@ from fastapi import FastAPI
 from gradio.events import api
 
 from bot.errors import UsageError
+from bot.texts import notice
 from bot.ui.api import AT_ONCE, WAITING, Service, refusal
 
+Function = Callable[[Any], Awaitable[Any]]
+
+ENTER = (Path(__file__).parent / "enter.js").read_text(encoding="utf-8")
+FRONTEND = Path(gr.__file__).parent / "templates" / "frontend"
+"""The files of Gradio's page, as it is built."""
 _MAKING = threading.Lock()
 """Gradio knows of one thing that is being built, whichever thread builds it."""
 
 
-def create_endpoints(service: Service) -> FastAPI:
-    """Gradio's app, to be put behind `Gate`. Not to be called from within an event loop."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """`app`: to be put behind `Gate`; `part`: the id of the conversation's part; `types`: of all the parts."""
+
+    app: FastAPI
+    part: int
+    types: frozenset[str]
+
+
+def create_blocks(service: Service, functions: list[Function]) -> Made:
+    """`functions`: what the page's script calls, under their names. Not to be called from within an event loop."""
     with _MAKING, asyncio.Runner() as loop:  # outside of a loop Gradio opens one for each lock, and closes none
-        return loop.run(_create(service))
+        return loop.run(_create(service, functions))
 
 
-async def _create(service: Service) -> FastAPI:
-    with gr.Blocks(analytics_enabled=False) as blocks:
+async def _create(service: Service, functions: list[Function]) -> Made:
+    title = notice("page_title", service.bot.config).text
+    with gr.Blocks(title=title, analytics_enabled=False, fill_width=True) as blocks:
+        # The conversation's own part: no queue, no connection kept open, nothing that Gradio would load anew, and so
+        # lose, when the server was away for a moment. It is empty: what stands on the page already enters it.
+        part = gr.HTML("", js_on_load=ENTER, apply_default_css=False, server_functions=functions, elem_id="chat")
         _add(service)
     blocks.queue(default_concurrency_limit=AT_ONCE, max_size=WAITING)
     app: FastAPI = gr.mount_gradio_app(
         FastAPI(openapi_url=None),
         blocks,
         path="/",
+        theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
@@ -44,11 +64,11 @@ async def _create(service: Service) -> FastAPI:
         show_error=False,
         max_file_size=1,  # nobody uploads anything here
     )
-    return app
+    return Made(app, part._id, frozenset(one["type"] for one in blocks.config["components"]))
 
 
 def _add(service: Service) -> None:
-    """To the Blocks that are being built."""
+    """The endpoints, to the Blocks that are being built."""
 
     def ask(question: str, history: list[str] | None = None, own_words: bool = False) -> dict[str, Any]:
         """Answers a question with quotes of the clinic's documents; history: earlier questions, oldest first;
