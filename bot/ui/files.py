@@ -65,10 +65,11 @@ def _read(name: str) -> bytes:
 
 CHAT = "\n".join(("(() => {", *(_read(name).decode() for name in _CHAT), "})();"))
 """The scripts of the chat, which run as one, in this order. They stand in the page, to be there with its form."""
+STYLE = _read("style.css").decode()
 
 FIXED: Mapping[str, File] = MappingProxyType(
     {
-        "style.css": File(_read("style.css"), "text/css"),
+        "style.css": File(STYLE.encode(), "text/css"),
         "pages.css": File(_read("pages.css"), "text/css"),
         "source.js": File(_read("source.js"), "text/javascript"),
         "icon.svg": File(_read("icon.svg"), "image/svg+xml", _SANDBOX),

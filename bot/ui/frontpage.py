@@ -12,14 +12,16 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Scope
 
 from bot.config import Config
-from bot.ui import assets, headers
-from bot.ui.files import CHAT, File, link
+from bot.ui import assets, headers, theme
+from bot.ui.files import CHAT, STYLE, File, link
 from bot.ui.leaf import of_language
 from bot.ui.render import chat, sayer, top
 
 _THEIRS = re.compile(r'\s*<meta\s+(?:property="og|name="(?:twitter|viewport))[^>]*>|\s*<link rel="manifest"[^>]*>')
 _MANY = 8
 """Pages that are kept: Gradio makes another one for each address under which the server is reached."""
+_STYLES = re.compile(r'<link rel="stylesheet"[^>]*>')
+"""They come after the form: a browser shows nothing that stands behind a style which is not there yet."""
 _LANGUAGE = re.compile(r'(<html\s+)lang="[^"]*"')
 _BODY = re.compile(r"<body[^>]*>")
 
@@ -67,8 +69,9 @@ def around(page: str, config: Config, starters: Sequence[str], loads: Sequence[s
     """Gradio's page as ours: its title, language, icon and styles, and the form. `loads`: what it loads, to be fetched
     at once."""
     page = _LANGUAGE.sub(lambda tag: tag[1] + of_language(config.clinic.language), _THEIRS.sub("", page), count=1)
+    styles, page = "".join(_STYLES.findall(page)), _STYLES.sub("", page)
     page = page.replace("</head>", f"{_head(config)}</head>", 1)
-    body = _body(config, starters, opening=False) + "".join(map(_preload, loads)) + _theme(page)
+    body = _body(config, starters, opening=False) + "".join(map(_preload, loads)) + _theme(page) + styles
     return _file(_BODY.sub(lambda tag: tag[0] + body, page, count=1), config, gradio=True)
 
 
@@ -80,7 +83,7 @@ def _head(config: Config) -> str:
         f'<title>{title}</title><meta name="description" content="{description}">'
         f'<meta property="og:title" content="{title}"><meta property="og:description" content="{description}">'
         f'<meta property="og:type" content="website"><link rel="icon" href="{link("icon.svg")}" type="image/svg+xml">'
-        f'<link rel="stylesheet" href="{link("style.css")}"><link rel="stylesheet" href="clinic.css">'
+        f"<style>{STYLE}{theme.css(config.clinic)}</style>"
     )
 
 
