@@ -135,6 +135,7 @@ def main() -> int:
                     assert server.poll() is None, log.read_text()
                     time.sleep(0.1)
                 address = next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
+                httpx.get(f"{address}/config", timeout=600)  # Gradio's endpoints come last
                 http, own = alone(address, bot)
                 everyone = talks(given.people, given.questions)
                 began = time.perf_counter()

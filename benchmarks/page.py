@@ -33,7 +33,7 @@ QUESTIONS = (
 ROUNDS = 5
 
 
-STARTS = 5
+STARTS = 3
 MEASURED = ("listens", "first visit", "later visit", "answers")
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import uvicorn
@@ -81,7 +82,9 @@ def serving(corpus: Path, folder: Path, encoder: Encoder, **environment: str) ->
             while "The documents are open" not in log.read_text():
                 assert app.poll() is None, log.read_text()
                 time.sleep(0.1)
-            yield next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
+            site = next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
+            httpx.get(f"{site}/config", timeout=600)  # Gradio's endpoints come last
+            yield site
         finally:
             app.terminate()
 
