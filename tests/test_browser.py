@@ -258,37 +258,123 @@ def test_the_page_is_there_while_the_leaflets_are_opened(
             expect(page.locator("h2.question")).to_have_text(SIDE_EFFECTS)
             expect(page.locator(".working")).to_contain_text("being opened")
             look_at(page, name, "opening-asked")
+            page.get_by_label("Your question").press_sequentially("and wh")
             may.set()
             expect(page.locator("figure.quote").first).to_be_visible()
+            expect(page.locator("gradio-app .chat")).to_be_visible()
+            expect(page.get_by_label("Your question")).to_have_value("and wh")
+            expect(page.get_by_label("Your question")).to_be_focused()
+            page.keyboard.type("y?")
+            expect(page.get_by_label("Your question")).to_have_value("and why?")
             expect(says).to_have_count(0)
             page.get_by_role("button", name="Start again").click()
             expect(page.get_by_role("button", name="Using Ketamine for Chronic Pain")).to_be_visible()
 
 
-def test_one_can_type_before_the_script_has_come(visits: BrowserContext, site: str) -> None:
-    late: list[Route] = []
-    visits.route("**/chat.js?*", lambda route: late.append(route))
-    page = visits.new_page()
+def test_nobody_is_interrupted_who_types_while_the_leaflets_are_opened(browser: Browser, bot: Bot) -> None:
+    config, may = Config(store=Keeping(url="")), threading.Event()
+
+    def make() -> FastAPI:
+        may.wait(60)
+        return create_app(Bot(bot.index, bot.encoder, config))
+
+    front = Front(Later(make, lambda error: None), SecurityHeaders(Opening(config)))
+    with listening(front) as site:
+        for context in visit(browser, site):
+            page = open_chat(context, site)
+            box = page.get_by_label("Your question")
+            box.focus()
+            may.set()
+            while not page.request.get(f"{site}/ready").ok:
+                page.keyboard.type("a ", delay=20)
+            typed = box.input_value() + SIDE_EFFECTS
+            page.keyboard.type(SIDE_EFFECTS, delay=100)
+            assert box.input_value() == typed
+            expect(page.locator("gradio-app .chat")).to_be_visible()
+            expect(box).to_have_value(typed)
+            expect(box).to_be_focused()
+            assert box.evaluate("box => box.selectionStart") == len(typed)
+
+
+SLOW = {"offline": False, "latency": 150, "downloadThroughput": 50_000, "uploadThroughput": 20_000}
+"""A telephone with a poor signal: milliseconds, and bytes a second. Gradio takes seconds to come."""
+
+
+def slowly(context: BrowserContext) -> Page:
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", SLOW)
+    return page
+
+
+def test_one_can_ask_before_gradio_has_come(visits: BrowserContext, site: str) -> None:
+    page = slowly(visits)
+    page.goto(site, wait_until="commit")
+    ask(page, SIDE_EFFECTS)
+    expect(page.locator("h2.question")).to_have_text(SIDE_EFFECTS)
+    expect(page.get_by_label("Your question")).to_have_value("")
+    assert page.locator("gradio-app .chat").count() == 0
+    expect(page.locator("figure.quote").first).to_be_visible(timeout=60_000)
+    assert page.locator("gradio-app .chat").count() == 1
+    expect(page.locator("h2.question")).to_have_count(1)
+
+
+def test_what_is_typed_while_gradio_comes_is_kept(visits: BrowserContext, site: str) -> None:
+    page = slowly(visits)
     page.goto(site, wait_until="commit")
     box = page.get_by_label("Your question")
-    box.fill(SIDE_EFFECTS)
-    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_disabled()
-    while not late:
-        page.wait_for_timeout(50)
-    late[0].continue_()
-    page.get_by_role("button", name="Ask", exact=True).click()
-    expect(page.locator("h2.question")).to_have_text(SIDE_EFFECTS)
-    expect(page.locator("figure.quote").first).to_be_visible()
+    box.focus()
+    typed = ""
+    while not page.locator("gradio-app .chat").count():
+        typed += "pain "
+        page.keyboard.type("pain ", delay=10)
+        assert len(typed) < 20_000
+    page.keyboard.type("more", delay=50)
+    expect(box).to_have_value(f"{typed}more")
+    expect(box).to_be_focused()
+    expect(page.get_by_role("main")).to_have_count(1)
 
 
-def test_a_later_visit_loads_the_page_alone(visits: BrowserContext, site: str) -> None:
-    page = open_chat(visits, site)
-    expect(page.locator("#send")).to_be_enabled()
+def test_a_browser_that_cannot_move_what_has_the_focus_keeps_it(visits: BrowserContext, site: str) -> None:
+    visits.add_init_script("delete Element.prototype.moveBefore")
+    test_what_is_typed_while_gradio_comes_is_kept(visits, site)
+
+
+def test_a_question_does_not_wait_for_gradio_in_vain(visits: BrowserContext, site: str) -> None:
+    visits.route("**/assets/index-*.js", lambda route: route.abort())
+    page = visits.new_page()
+    page.clock.install()
     page.goto(site)
-    expect(page.locator("#send")).to_be_enabled()
+    ask(page, SIDE_EFFECTS)
+    expect(page.locator(".working")).to_be_visible()
+    page.clock.run_for(31_000)
+    expect(page.get_by_role("alert")).to_contain_text("does not mean that our leaflets have no answer")
+    expect(page.get_by_label("Your question")).to_have_value(SIDE_EFFECTS)
+
+
+def test_all_that_gradio_loads_is_asked_for_at_once(visits: BrowserContext, site: str) -> None:
+    page = visits.new_page()
+    early: list[str] = []
+    page.goto(site)
+    expect(page.locator("gradio-app .chat")).to_be_visible()
+    early += page.evaluate("[...document.querySelectorAll('link[rel$=preload]')].map((one) => one.href)")
+    loaded = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
+    modules = {address for address in loaded if "/assets/" in address or "/theme.css" in address}
+    named = {*early, *page.evaluate("[...document.querySelectorAll('link[rel=stylesheet]')].map((one) => one.href)")}
+    assert len(modules) > 20
+    assert modules <= named
+    assert set(early) <= modules, "and nothing is asked for in vain"
+
+
+def test_a_later_visit_loads_next_to_nothing(visits: BrowserContext, site: str) -> None:
+    page = open_chat(visits, site)
+    expect(page.locator("gradio-app .chat")).to_be_visible()
+    page.goto(site)
+    expect(page.locator("gradio-app .chat")).to_be_visible()
     sizes = "performance.getEntriesByType('resource').map(one => [new URL(one.name).pathname, one.transferSize])"
     fetched = [path for path, size in page.evaluate(sizes) if size]
-    assert set(fetched) <= {"/clinic.css"}
+    assert set(fetched) <= {"/theme.css", "/static/js/iframeResizer.contentWindow.min.js"}
 
 
 # When something is wrong
@@ -333,7 +419,7 @@ def test_a_server_that_cannot_be_reached_is_a_fault_and_costs_nothing(visits: Br
 
 def test_a_server_that_is_full_is_a_fault(visits: BrowserContext, site: str) -> None:
     page = open_chat(visits, site)
-    visits.route("**/chat/ask", lambda route: route.fulfill(status=429, body="{}"))
+    visits.route("**/component_server/", lambda route: route.fulfill(status=429, body="{}"))
     ask(page, CONDITIONS)
     expect(page.get_by_role("alert")).to_contain_text("does not mean that our leaflets have no answer")
     expect(page.locator(".turn")).to_have_count(0)
@@ -619,7 +705,7 @@ def test_axe_finds_nothing_in_any_state(
         ask(page, "pain " * 450)
         expect(page.get_by_role("alert").filter(has_text="2000")).to_be_visible()
         look("too-long")
-        context.route("**/chat/ask", lambda route: route.abort())
+        context.route("**/component_server/", lambda route: route.abort())
         ask(page, PASTA)
         expect(page.get_by_role("alert").filter(has_text="did not work")).to_be_visible()
         look("fault")
@@ -675,7 +761,7 @@ def test_motion_and_colours_follow_the_reader(browser: Browser, site: str) -> No
     for context in visit(browser, site, color_scheme="dark", reduced_motion="reduce"):
         page = open_chat(context, site)
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 24, 26)"
-        context.route("**/chat/ask", lambda route: None)  # never answered
+        context.route("**/component_server/", lambda route: None)  # never answered
         ask(page, CONDITIONS)
         moving = "getComputedStyle(document.querySelector('.working'), '::before').animationName"
         assert page.evaluate(moving) == "none"

@@ -30,9 +30,11 @@ from starlette.testclient import TestClient
 from bot.bot import Bot
 from bot.config import Answering, Config, Keeping, Web
 from bot.errors import IndexCorrupt, IndexStale
-from bot.ui import create_app, models
+from bot.store import Store
+from bot.ui import chat, create_app, models
 from bot.ui.api import Service
-from bot.ui.endpoints import create_endpoints
+from bot.ui.blocks import Made, create_blocks
+from bot.ui.feedback import Recorder
 from bot.ui.gate import INPUTS, Gate, _names_a_file
 from bot.ui.headers import _closed
 from bot.ui.http import Beside, create_api
@@ -209,14 +211,21 @@ def test_a_person_is_told_on_a_page(bot: Bot, monkeypatch: pytest.MonkeyPatch) -
         assert client.get("/nothing", headers={"accept": "application/json"}).json()["error"]
 
 
-def test_the_script_of_the_page_is_answered_as_json(client: TestClient, bot: Bot) -> None:
-    asked = {"question": QUESTIONS[0], "history": []}
-    assert "hallucinations" in client.post("/chat/ask", json=asked).json()["html"]
-    assert "not read" not in client.post("/chat/starters", json={}).text
+def test_the_script_of_the_page_is_answered_as_json(client: TestClient) -> None:
+    asked = call("ask", {"question": QUESTIONS[0], "history": []})
+    assert "hallucinations" in client.post(CALLED, json=asked).json()["html"]
     for content, kind in (("{", "application/json"), ("[]", "application/json"), (json.dumps(asked), "text/plain")):
-        told = client.post("/chat/ask", content=content, headers={"content-type": kind})
+        told = client.post(CALLED, content=content, headers={"content-type": kind})
         assert told.status_code == 400, "another site's form cannot say that it is JSON"
-    assert client.post("/chat/feedback", json={"id": 5}).json()["text"].startswith("Sorry")
+    assert client.post(CALLED, json=call("feedback", {"id": 5})).json()["text"].startswith("Sorry")
+
+
+CALLED = "/gradio_api/component_server/"
+
+
+def call(name: str, given: Any, part: Any = 1) -> dict[str, Any]:
+    """What Gradio's part of the page sends."""
+    return {"session_hash": "x", "component_id": part, "fn_name": name, "data": given}
 
 
 def assert_says_nothing_of_the_server(text: str) -> None:
@@ -485,17 +494,20 @@ def test_a_cookie_stays_with_its_site() -> None:
 def test_every_route_of_the_app_is_known(app: FastAPI) -> None:
     """A new one belongs here once it is clear that it hands out nothing it should not."""
     known = {route.path for route in app.routes if isinstance(route, Route | APIRoute)}
-    files = {"/style.css", "/pages.css", "/clinic.css", "/chat.js", "/source.js", "/icon.svg"}
-    assert known == {"/", "/source", "/page", "/about", "/chat/ask", "/chat/starters", "/chat/feedback"} | files
+    files = {"/style.css", "/pages.css", "/clinic.css", "/source.js", "/icon.svg"}
+    assert known == {"/", "/source", "/page", "/about"} | files
     beside = [path for route in app.routes if isinstance(route, Beside) for path in route.paths]
-    ours = ["/api", "/api/", "/health", "/ready", "/mcp", "/config", "/gradio_api/", "/staff", "/staff/"]
-    assert beside == ours
+    gradios = ["/config", "/theme.css", "/gradio_api/", "/assets/", "/static/"]
+    assert beside == ["/api", "/api/", "/health", "/ready", "/mcp", *gradios, "/staff", "/staff/"]
     assert {type(route) for route in app.routes} == {Route, APIRoute, Beside}
 
 
 GRADIOS = {
     "GET": {
         "/config",
+        "/theme.css",
+        "/assets/{path:path}",
+        "/static/{path:path}",
         "/gradio_api/info",
         "/gradio_api/queue/data",
         "/gradio_api/queue/status",
@@ -505,16 +517,23 @@ GRADIOS = {
 }
 
 
-def test_of_gradios_routes_only_those_are_open_that_gradio_client_needs(bot: Bot) -> None:
-    endpoints = create_endpoints(Service(bot))
-    [gradio] = [route.app for route in endpoints.routes if isinstance(route, Mount)]
+FUNCTIONS = frozenset({"ask", "feedback"})
+
+
+@pytest.fixture(scope="module")
+def made(bot: Bot) -> Made:
+    return create_blocks(Service(bot), chat.functions(bot, Recorder(Store.open(Keeping(url="")), bot)))
+
+
+def test_of_gradios_routes_only_those_are_open_that_are_needed(made: Made) -> None:
+    [gradio] = [route.app for route in made.app.routes if isinstance(route, Mount)]
     reached: list[str] = []
 
     async def note(scope: Any, receive: Any, send: Any) -> None:
         reached.append(scope["path"])
         await PlainTextResponse("")(scope, receive, send)
 
-    client = TestClient(ExceptionMiddleware(Gate(note)))
+    client = TestClient(ExceptionMiddleware(Gate(note, made.part, FUNCTIONS)))
     every = [one for route in gradio.routes for one in getattr(route, "original_router", gradio).routes]
     paths = {path for route in every if (path := getattr(route, "path", None))}
     assert paths >= {*GRADIOS["GET"], *GRADIOS["POST"], "/gradio_api/upload", "/gradio_api/component_server", "/config"}
@@ -528,6 +547,18 @@ def test_of_gradios_routes_only_those_are_open_that_gradio_client_needs(bot: Bot
         client.post(f"/gradio_api/call/{name}", json={"data": ["pain"] * inputs})
         client.get(f"/gradio_api/call/{name}/x")
         assert len(reached) == 2
+    for body, reaches in (
+        (call("ask", {"question": "pain"}, made.part), True),
+        (call("feedback", {}, made.part), True),
+        (call("preprocess", {}, made.part), False),
+        (call("ask", {}, made.part + 1), False),
+        (call("ask", {}, True), False),
+        (call("ask", ["pain"], made.part), False),
+        ({}, False),
+    ):
+        reached.clear()
+        client.post(CALLED, json=body)
+        assert bool(reached) == reaches, body
 
 
 UNSERVED = [
@@ -545,10 +576,10 @@ UNSERVED = [
     ("GET", "/gradio_api/upload_progress?upload_id=x"),
     ("POST", "/gradio_api/process_recording"),
     ("POST", "/gradio_api/component_server"),
-    ("POST", "/gradio_api/component_server/"),
     ("GET", "/gradio_api/app_id"),
     ("GET", "/gradio_api/startup-events"),
-    ("GET", "/theme.css"),
+    ("GET", "/static/../index.html"),
+    ("GET", "/assets/..%2f..%2f..%2froutes.py"),
     ("POST", "/gradio_api/vibe-edit"),
     ("GET", "/gradio_api/vibe-code"),
     ("GET", "/gradio_api/dev/reload"),
@@ -607,7 +638,7 @@ def test_nobody_has_gradio_fetch_or_read_a_file(client: TestClient) -> None:
     for path in ("http://example.com/a.png", "/etc/passwd", str(CORPUS / DOCUMENT)):
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}
         escaped = json.dumps({"data": [[file], [], False]}).replace("path", "p\\u0061th")
-        for address in ("/gradio_api/call/ask", "/gradio_api/cancel"):
+        for address in ("/gradio_api/call/ask", CALLED, "/gradio_api/cancel"):
             told = client.post(address, content=escaped, headers={"content-type": "application/json"})
             assert told.status_code == 400
     assert not _names_a_file({"data": ["path", ["a", {"question": "gradio.FileData"}], None, 5]})
@@ -615,8 +646,8 @@ def test_nobody_has_gradio_fetch_or_read_a_file(client: TestClient) -> None:
         assert client.post("/gradio_api/queue/join", content=broken).status_code == 400
 
 
-def test_the_gate_knows_the_endpoints(bot: Bot) -> None:
-    [gradio] = [route.app for route in create_endpoints(Service(bot)).routes if isinstance(route, Mount)]
+def test_the_gate_knows_the_endpoints(made: Made) -> None:
+    [gradio] = [route.app for route in made.app.routes if isinstance(route, Mount)]
     endpoints = gradio.get_blocks().config["dependencies"]
     assert {one["api_name"]: len(one["inputs"]) for one in endpoints} == INPUTS
     assert [one["id"] for one in endpoints] == [*range(len(INPUTS))]
@@ -636,6 +667,9 @@ SECRET = "my wife's diagnosis"
         {"fn_index": 0, "data": {"question": SECRET}, "session_hash": "x"},
         {"fn_index": 0, "session_hash": "x"},
         {"component_id": 1, "fn_name": "ask", "data": [SECRET]},
+        {"component_id": 99, "fn_name": "ask", "data": {"question": SECRET}, "session_hash": "x"},
+        {"component_id": 1, "fn_name": "none", "data": {"question": SECRET}, "session_hash": "x"},
+        {"component_id": 1, "fn_name": "ask", "data": {"question": SECRET}},
         {},
         [SECRET],
     ],
@@ -646,7 +680,7 @@ def test_what_gradio_cannot_take_is_refused_without_a_word_in_the_log(
     assert client.post("/gradio_api/queue/join", json=body).status_code == 400
     assert client.post("/gradio_api/call/ask", json={"data": [body]}).status_code == 400
     assert client.post("/gradio_api/call/none", json=body).status_code == 404
-    assert client.post("/gradio_api/component_server/", json=body).status_code == 404
+    assert client.post(CALLED, json=body).status_code == 400
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert SECRET not in "".join(capfd.readouterr())
 

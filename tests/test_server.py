@@ -27,7 +27,7 @@ from bot.ui import create_app
 from bot.ui.headers import SecurityHeaders
 from bot.ui.later import Later
 from bot.ui.opening import Opening
-from bot.ui.server import Front, _listen, _protocol, serve
+from bot.ui.server import WAITS, Front, _listen, _protocol, serve
 
 HTML = {"accept": "text/html"}
 LONG = 60.0
@@ -52,14 +52,15 @@ def test_while_it_opens_the_page_is_there_and_questions_wait(bot: Bot) -> None:
 
     def ask(site: str) -> None:
         asked.set()
-        question = {"question": "What are the side effects of ketamine?", "history": []}
-        answers.append(httpx.post(f"{site}/chat/ask", json=question, timeout=LONG))
+        given = {"question": "What are the side effects of ketamine?", "history": []}
+        body = {"session_hash": "x", "component_id": 1, "fn_name": "ask", "data": given}
+        answers.append(httpx.post(f"{site}{WAITS}", json=body, timeout=LONG))
 
     with listening(opening(make)) as site:
         page = httpx.get(site)
         assert page.status_code == 200
         assert "Our leaflets are being opened." in page.text
-        assert httpx.get(f"{site}/chat.js").status_code == httpx.get(f"{site}/clinic.css").status_code == 200
+        assert httpx.get(f"{site}/style.css").status_code == httpx.get(f"{site}/clinic.css").status_code == 200
         assert httpx.get(f"{site}/health").json() == {"status": "ok"}
         ready = httpx.get(f"{site}/ready")
         assert (ready.status_code, ready.json()["reasons"]) == (503, ["opening"])
@@ -80,10 +81,8 @@ def test_while_it_opens_the_page_is_there_and_questions_wait(bot: Bot) -> None:
         assert "hallucinations" in answers[0].json()["html"]
         assert httpx.get(f"{site}/ready").status_code == 200
         page = httpx.get(site)
-        assert "being opened" not in page.text
-        [start] = [httpx.post(f"{site}/chat/starters", json={}).json()["html"]]
-        assert start
-        assert start in page.text
+        assert "leaflets are being opened" not in page.text
+        assert "gradio-app" in page.text
 
 
 def test_what_cannot_be_opened_ends_whoever_waits() -> None:
@@ -96,7 +95,7 @@ def test_what_cannot_be_opened_ends_whoever_waits() -> None:
     with listening(opening(make, failures.append)) as site:
         waiting: list[int] = []
         thread = threading.Thread(
-            target=lambda: waiting.append(httpx.post(f"{site}/chat/ask", json={}, timeout=LONG).status_code)
+            target=lambda: waiting.append(httpx.post(f"{site}{WAITS}", json={}, timeout=LONG).status_code)
         )
         thread.start()
         may.set()
@@ -115,7 +114,7 @@ def test_too_many_that_wait_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None
         return FastAPI()
 
     with listening(opening(make)) as site:
-        assert httpx.post(f"{site}/chat/ask", json={}).status_code == 503
+        assert httpx.post(f"{site}{WAITS}", json={}).status_code == 503
         may.set()
 
 

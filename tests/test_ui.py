@@ -17,7 +17,7 @@ from bot.config import Answering, Clinic, Config
 from bot.documents import Document, Section
 from bot.errors import IndexStale, UsageError
 from bot.texts import Notice, contact
-from bot.ui import chat, files, frontpage, render
+from bot.ui import assets, chat, files, frontpage, headers, render
 from bot.ui.server import _listen
 
 DOCUMENT = "ketamine-for-chronic-pain.txt"
@@ -256,32 +256,54 @@ def test_the_page_is_whole_before_any_script() -> None:
     assert "<bdi>What helps?</bdi>" in markup
     assert 'href="tel:55501020"' in markup.partition("<noscript>")[2]
     assert 'src="logo"' not in markup
-    assert re.findall(r"<script[^>]*>", markup) == [f'<script type="module" src="{files.link("chat.js")}">']
+    assert markup.index('<textarea id="question"') < markup.index(files.CHAT) < markup.index("<gradio-app")
+    assert "Gradio" not in re.sub(r"<(script|style).*?</\1>", "", markup, flags=re.DOTALL)
+    assert "manifest" not in markup
+    assert markup.index("</noscript>") < markup.index('<link rel="stylesheet"')
+
+
+GRADIO = """<html lang="en"><head><meta property="og:title" content="Gradio" /><meta
+  name="twitter:creator" content="@Gradio" /><link rel="manifest" href="/manifest.json" />
+<link rel="stylesheet" crossorigin href="./assets/a.css"></head><body class="x"><gradio-app></gradio-app></body>"""
 
 
 def shown_to_all(config: Config) -> str:
-    return frontpage.page(config, ["What helps?"])._plain.decode()
+    return frontpage.around(GRADIO, config, ["What helps?"])._plain.decode()
 
 
-def test_what_the_page_loads_is_small_and_kept(site: str) -> None:
+def test_what_the_page_loads_is_packed_and_kept(site: str) -> None:
     page = httpx.get(site)
-    loaded = re.findall(r'(?:src|href)="([^"]+\.(?:css|js|svg)[^"]*)"', page.text)
-    assert {address.partition("?")[0] for address in loaded} == {"style.css", "clinic.css", "chat.js", "icon.svg"}
-    answers = [httpx.get(f"{site}/{address}") for address in loaded]
-    assert {answer.status_code for answer in answers} == {200}
-    assert sum(int(answer.headers["content-length"]) for answer in (page, *answers)) < 30_000
-    for answer in (page, *answers):
-        lasting = "v=" in str(answer.url)
+    loaded = set(re.findall(r'<(?:link|script)[^>]* (?:src|href)="([^"]+)"', page.text))
+    answers = {address: httpx.get(f"{site}/{address}") for address in loaded}
+    assert {answer.status_code for answer in answers.values()} == {200}
+    assert int(page.headers["content-length"]) < 16_000
+    assert sum(len(answer.content) for answer in answers.values()) > 500_000
+    assert sum(answer.num_bytes_downloaded for answer in answers.values()) < 230_000
+    for answer in (page, *(answer for address, answer in answers.items() if not address.startswith("theme.css"))):
+        lasting = "v=" in str(answer.url) or "/assets/" in str(answer.url)
         assert ("immutable" if lasting else "no-cache") in answer.headers["cache-control"]
         again = httpx.get(answer.url, headers={"if-none-match": answer.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
         plain = httpx.get(answer.url, headers={"accept-encoding": "gzip;q=0"})
         assert "content-encoding" not in plain.headers
         assert plain.content == answer.content
-    old = httpx.get(f"{site}/chat.js?v=0123456789abcdef")
+    old = httpx.get(f"{site}/source.js?v=0123456789abcdef")
     assert old.headers["cache-control"] == "no-cache", "another version than the one that is asked for is not kept"
     assert httpx.get(f"{site}/icon.svg").headers["content-security-policy"].endswith("sandbox")
+    assert httpx.get(f"{site}/clinic.css").status_code == 200
     assert httpx.get(f"{site}/logo").status_code == 404
+
+
+def test_modules_that_are_not_as_expected_are_not_preloaded(tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<script src=x.js>")
+    assert assets.found(tmp_path, ["html"]) == []
+    (tmp_path / "index.html").write_text('<script type="module" crossorigin src="./assets/a.js"></script>')
+    assert assets.found(tmp_path, ["html"]) == []
+    (tmp_path / "assets" / "a.js").write_text('import"./b.js";import{c}from"./c.js";import{d}from"./gone.js"')
+    (tmp_path / "assets" / "b.js").write_text("const __vite__mapDeps=0")
+    (tmp_path / "assets" / "c.js").write_text('import"./a.js"')
+    assert assets.found(tmp_path, ["html"]) == ["assets/a.js", "assets/b.js", "assets/c.js"]
 
 
 # Headers
@@ -289,13 +311,23 @@ def test_what_the_page_loads_is_small_and_kept(site: str) -> None:
 
 def test_every_response_forbids_what_is_foreign(site: str) -> None:
     for path in ("/", "/source", "/style.css", "/gradio_api/info", "/nothing"):
-        headers = httpx.get(site + path).headers
-        policy = headers["content-security-policy"]
+        given = httpx.get(site + path).headers
+        policy = given["content-security-policy"]
         assert "default-src 'self'" in policy
         assert "http:" not in policy
-        assert policy.split("script-src ")[1].split(";")[0] == "'self'", "nothing inline, and nothing is evaluated"
-        assert headers["referrer-policy"] == "no-referrer"
-        assert headers["x-content-type-options"] == "nosniff"
+        scripts = policy.split("script-src ")[1].split(";")[0]
+        assert "unsafe-inline" not in scripts
+        assert path == "/" or scripts == "'self'", "nothing inline, and nothing is evaluated"
+        assert given["referrer-policy"] == "no-referrer"
+        assert given["x-content-type-options"] == "nosniff"
+
+
+def test_inline_scripts_are_allowed_by_their_hash_alone() -> None:
+    page = "<script>alert(1)</script><script src=x.js></script>"
+    policies = [headers.of_chat(page, "", gradio=gradio) for gradio in (False, True)]
+    assert [policy.count("sha256-") for policy in policies] == [1, 1]
+    assert ["unsafe-eval" in policy for policy in policies] == [False, True]
+    assert "sha256-" not in headers.of_chat("<p>none</p>", "", gradio=False)
 
 
 # Endpoints
