@@ -278,7 +278,7 @@ def test_what_the_page_loads_is_packed_and_kept(site: str) -> None:
     assert {answer.status_code for answer in answers.values()} == {200}
     assert int(page.headers["content-length"]) < 16_000
     assert sum(len(answer.content) for answer in answers.values()) > 500_000
-    assert sum(answer.num_bytes_downloaded for answer in answers.values()) < 230_000
+    assert sum(answer.num_bytes_downloaded for answer in answers.values()) < 300_000
     for answer in (page, *(answer for address, answer in answers.items() if not address.startswith("theme.css"))):
         lasting = "v=" in str(answer.url) or "/assets/" in str(answer.url)
         assert ("immutable" if lasting else "no-cache") in answer.headers["cache-control"]
