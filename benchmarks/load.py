@@ -131,10 +131,11 @@ def main() -> int:
         serve = [sys.executable, "-m", "bot", "serve", "--index", str(index), "--port", "0"]
         with log.open("w") as errors, subprocess.Popen(serve, cwd=ROOT, stderr=errors, env=environment) as server:
             try:
-                while "Plainquote is at" not in log.read_text():
+                while "The documents are open" not in log.read_text():
                     assert server.poll() is None, log.read_text()
                     time.sleep(0.1)
                 address = next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
+                httpx.get(f"{address}/config", timeout=600)  # Gradio's endpoints come last
                 http, own = alone(address, bot)
                 everyone = talks(given.people, given.questions)
                 began = time.perf_counter()

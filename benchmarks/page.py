@@ -1,8 +1,12 @@
-"""How long until the page can be used once the server is up, and what an answer in the browser costs beside `bot.ask`.
+"""How long after the command the server listens, until its page can be used on a first and on a later visit, until
+questions are answered, and what an answer in the browser costs beside `bot.ask`.
 
-Run from the root of the repository: ``python benchmarks/page.py`` (needs Chromium; about half a minute).
+Run from the root of the repository: ``python benchmarks/page.py`` (needs Chromium; about two minutes). With ``--beside
+FOLDER``, the root of another version, both are started in turns, and the ratio to that one is shown.
 """
 
+import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -11,7 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+import httpx
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from bot.bot import Bot
 from bot.config import Config, Keeping, Web
@@ -28,7 +33,14 @@ QUESTIONS = (
 ROUNDS = 5
 
 
+STARTS = 3
+MEASURED = ("listens", "answers", "first visit", "first visit, Gradio there", "later visit")
+
+
 def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--beside", type=Path, metavar="FOLDER", help="another version to compare with")
+    beside = options.parse_args().beside
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("error: Chromium is not installed")
@@ -38,25 +50,60 @@ def main() -> None:
         (Path(folder) / "bot.toml").write_text('[web]\nrequests_per_minute = 0\n[store]\nurl = ""\n')
         bot = Bot.open(Path(folder) / "index", config=config)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        paths = ("--index", f"{folder}/index", "--config", f"{folder}/bot.toml")
-        command = [sys.executable, str(ROOT / "app.py"), *paths, "--port", "0"]
-        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
-            assert server.stderr
+        versions = [ROOT, *([beside.resolve()] if beside else [])]
+        found: dict[Path, list[list[float]]] = {version: [] for version in versions}
+        for turn in range(STARTS):
+            for version in versions:
+                last = bot if version == ROOT and turn == STARTS - 1 else None
+                found[version].append(start(version, Path(folder), browser, last))
+        show(found)
+
+
+def start(root: Path, folder: Path, browser: Browser, bot: Bot | None) -> list[float]:
+    """Seconds, as MEASURED names them; the visits from their own beginning, the rest from the command's."""
+    paths = ("--index", str(folder / "index"), "--config", str(folder / "bot.toml"))
+    command = [sys.executable, str(root / "app.py"), *paths, "--corpus", str(ROOT / "corpus"), "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    began = time.perf_counter()
+    with subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr
+        try:
             site = next(line for line in server.stderr if "Plainquote is at" in line).split()[-1]
-            try:
-                began = time.perf_counter()
-                page.goto(site, wait_until="commit")
-                page.get_by_label("Your question").wait_for()
-                first = time.perf_counter() - began
-                began = time.perf_counter()
-                page.reload(wait_until="commit")
-                page.get_by_label("Your question").wait_for()
-                again = time.perf_counter() - began
-                compare(bot, page)
-            finally:
-                server.terminate()
-        print(f"usable after the server is up: {first * 1000:.0f} ms, on a later visit {again * 1000:.0f} ms")
+            httpx.get(f"{site}/health", timeout=60)
+            listens = time.perf_counter() - began
+            while httpx.get(f"{site}/ready", timeout=60).status_code != 200:
+                time.sleep(0.05)
+            answers = time.perf_counter() - began
+            with browser.new_context() as context:  # with an empty cache
+                page = context.new_page()
+                first, whole = visit(page, site)
+                later, _ = visit(page, site)
+                if bot is not None:
+                    compare(bot, page)
+        finally:
+            server.terminate()
+    return [listens, answers, first, whole, later]
+
+
+def visit(page: Page, site: str) -> tuple[float, float]:
+    """Seconds until one can type and send, and until Gradio is there, which sends it."""
+    began = time.perf_counter()
+    page.goto(site, wait_until="commit")
+    page.locator("#send:enabled").wait_for()
+    usable = time.perf_counter() - began
+    page.locator("gradio-app #send:enabled").wait_for()
+    return usable, time.perf_counter() - began
+
+
+def show(found: dict[Path, list[list[float]]]) -> None:
+    medians = {
+        version: [statistics.median(column) for column in zip(*rows, strict=True)] for version, rows in found.items()
+    }
+    for number, name in enumerate(MEASURED):
+        own, *other = (values[number] for values in medians.values())
+        against = f", there {other[0] * 1000:.0f} ms: {own / other[0]:.2f} times as long" if other else ""
+        print(f"{name}: {own * 1000:.0f} ms{against} (medians of {STARTS})")
+    print(f"load: {', '.join(f'{one:.1f}' for one in os.getloadavg())}")
 
 
 def compare(bot: Bot, page: Page) -> None:

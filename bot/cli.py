@@ -548,16 +548,23 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from bot.bot import Bot
-    from bot.ui import logs, serve
+    from bot.ui import logs
+    from bot.ui.server import serve
 
     config = _config(options)
     logs.configure(replace(config.log, format=options.log_format or config.log.format))
-    bot = Bot.open(options.index, corpus=options.corpus, config=config)
-    bot.warm_up()
+
+    def opened() -> Bot:
+        from bot.bot import Bot
+
+        bot = Bot.open(options.index, corpus=options.corpus, config=config)
+        bot.warm_up()
+        return bot
+
     web = config.web
     serve(
-        bot,
+        opened,
+        config,
         host=web.host if options.host is None else options.host,
         port=web.port if options.port is None else options.port,
     )

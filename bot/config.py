@@ -166,16 +166,17 @@ class Answering:
 class Web:
     """`frame_ancestors`: the sites that may show the chat in a frame, such as ``https://clinic.example``, with spaces
     between; empty: none but its own. `requests_per_minute`: of one client; 0: any number. `max_body_kb`: of one
-    request. `proxies`: how many trusted proxies stand before the app, each of which adds an address to
-    ``X-Forwarded-For``. `hosts`: the names, such as ``chat.clinic.example``, under which programs reach ``/mcp``; with
-    ``localhost`` they always do. `metrics`: the networks, such as ``127.0.0.1 10.0.0.0/8``, that may read ``/metrics``;
-    empty: none."""
+    request. `request_seconds`: within which its head, and then its body, must have come. `proxies`: how many trusted
+    proxies stand before the app, each of which adds an address to ``X-Forwarded-For``. `hosts`: the names, such as
+    ``chat.clinic.example``, under which programs reach ``/mcp``; with ``localhost`` they always do. `metrics`: the
+    networks, such as ``127.0.0.1 10.0.0.0/8``, that may read ``/metrics``; empty: none."""
 
     host: str = "127.0.0.1"
     port: int = 7860
     frame_ancestors: str = ""
     requests_per_minute: int = 120
     max_body_kb: int = 256
+    request_seconds: int = 30
     proxies: int = 0
     hosts: str = ""
     metrics: str = ""
@@ -280,6 +281,7 @@ class Config:
         _require(0 <= self.web.port <= 65535, "[web] port", "between 0 and 65535")
         _require(self.web.requests_per_minute >= 0, "[web] requests_per_minute", "0 or more")
         _require(self.web.max_body_kb >= 16, "[web] max_body_kb", "16 or more")
+        _require(self.web.request_seconds >= 1, "[web] request_seconds", "1 or more")
         _require(self.web.proxies >= 0, "[web] proxies", "0 or more")
         _require(
             all(_ORIGIN.fullmatch(origin) for origin in self.web.frame_ancestors.split()),

@@ -11,14 +11,18 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
+import uvicorn
 from playwright.sync_api import expect
+from starlette.types import ASGIApp
 
 from bot import export
 from bot.bot import Bot
@@ -76,10 +80,12 @@ def serving(corpus: Path, folder: Path, encoder: Encoder, **environment: str) ->
     surroundings = os.environ | settings
     with log.open("w") as errors, subprocess.Popen(command, cwd=ROOT, stderr=errors, env=surroundings) as app:
         try:
-            while "Plainquote is at" not in log.read_text():
+            while "The documents are open" not in log.read_text():
                 assert app.poll() is None, log.read_text()
                 time.sleep(0.1)
-            yield next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
+            site = next(line for line in log.read_text().splitlines() if "Plainquote is at" in line).split()[-1]
+            httpx.get(f"{site}/config", timeout=600)  # Gradio's endpoints come last
+            yield site
         finally:
             app.terminate()
 
@@ -136,6 +142,22 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
         choice = Searching(engine="milvus", url=request.getfixturevalue("milvus_url"))
         monkeypatch.setattr(request.module, "CONFIG", dataclasses.replace(request.module.CONFIG, index=choice))
     return str(request.param)
+
+
+@contextlib.contextmanager
+def listening(app: ASGIApp, **settings: Any) -> Iterator[str]:
+    """The address of a server for `app` in a thread of this process; `settings` are uvicorn's."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, **settings))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A real headless Chromium asks as a patient would. SCREENSHOTS: a folder for pictures of every state."""
 
+import contextlib
 import http.server
 import os
 import shutil
@@ -12,14 +13,20 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import axe_playwright_python
 import pytest
-from conftest import CORPUS, serving
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from conftest import CORPUS, listening, serving
+from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, Route, expect, sync_playwright
 from test_ui import HOSTILE
 
 from bot.bot import Bot
-from bot.config import Keeping
+from bot.config import Config, Keeping
 from bot.embed import Encoder
 from bot.store import Store
+from bot.ui import create_app
+from bot.ui.headers import SecurityHeaders
+from bot.ui.later import Later
+from bot.ui.opening import Opening
+from bot.ui.server import Front
 
 SWITCHES = [
     "--no-sandbox",
@@ -218,7 +225,177 @@ def test_two_visits_never_see_each_other(browser: Browser, site: str) -> None:
             expect(second.locator(".turn")).to_have_count(0)
 
 
+# Before all is open
+
+
+@pytest.mark.parametrize(
+    ("size", "how"),
+    [("desktop", {}), ("phone", {}), ("desktop", {"color_scheme": "dark"}), ("phone", {"color_scheme": "dark"})],
+    ids=["desktop", "phone", "desktop-dark", "phone-dark"],
+)
+def test_the_page_is_there_while_the_leaflets_are_opened(
+    browser: Browser, bot: Bot, size: str, how: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    name = request.node.callspec.id
+    config, may = Config(store=Keeping(url="")), threading.Event()
+
+    def make() -> FastAPI:
+        may.wait(60)
+        return create_app(Bot(bot.index, bot.encoder, config))
+
+    front = Front(Later(make, lambda error: None), SecurityHeaders(Opening(config)))
+    with listening(front) as site:
+        for context in visit(browser, site, **how):
+            page = open_chat(context, site, *SIZES[size])
+            says = page.get_by_text("Our leaflets are being opened.")
+            expect(says).to_be_visible()
+            look_at(page, name, "opening")
+            page.goto(f"{site}/about")
+            expect(page.get_by_role("alert")).to_contain_text("are being opened")
+            look_at(page, name, "opening-about")
+            page.goto(site)
+            ask(page, SIDE_EFFECTS)
+            expect(page.locator("h2.question")).to_have_text(SIDE_EFFECTS)
+            expect(page.locator(".working")).to_contain_text("being opened")
+            look_at(page, name, "opening-asked")
+            page.get_by_label("Your question").press_sequentially("and wh")
+            may.set()
+            expect(page.locator("figure.quote").first).to_be_visible()
+            expect(page.locator("gradio-app .chat")).to_be_visible()
+            expect(page.get_by_label("Your question")).to_have_value("and wh")
+            expect(page.get_by_label("Your question")).to_be_focused()
+            page.keyboard.type("y?")
+            expect(page.get_by_label("Your question")).to_have_value("and why?")
+            expect(says).to_have_count(0)
+            page.get_by_role("button", name="Start again").click()
+            expect(page.get_by_role("button", name="Using Ketamine for Chronic Pain")).to_be_visible()
+
+
+def test_nobody_is_interrupted_who_types_while_the_leaflets_are_opened(browser: Browser, bot: Bot) -> None:
+    config, may = Config(store=Keeping(url="")), threading.Event()
+
+    def make() -> FastAPI:
+        may.wait(60)
+        return create_app(Bot(bot.index, bot.encoder, config))
+
+    front = Front(Later(make, lambda error: None), SecurityHeaders(Opening(config)))
+    with listening(front) as site:
+        for context in visit(browser, site):
+            page = open_chat(context, site)
+            box = page.get_by_label("Your question")
+            box.focus()
+            may.set()
+            while not page.request.get(f"{site}/ready").ok:
+                page.keyboard.type("a ", delay=20)
+            typed = box.input_value() + SIDE_EFFECTS
+            page.keyboard.type(SIDE_EFFECTS, delay=100)
+            assert box.input_value() == typed
+            expect(page.locator("gradio-app .chat")).to_be_visible()
+            expect(box).to_have_value(typed)
+            expect(box).to_be_focused()
+            assert box.evaluate("box => box.selectionStart") == len(typed)
+
+
+SLOW = {"offline": False, "latency": 150, "downloadThroughput": 50_000, "uploadThroughput": 20_000}
+"""A telephone with a poor signal: milliseconds, and bytes a second. Gradio takes seconds to come."""
+
+
+def slowly(context: BrowserContext) -> Page:
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", SLOW)
+    return page
+
+
+def test_one_can_ask_before_gradio_has_come(visits: BrowserContext, site: str) -> None:
+    page = slowly(visits)
+    page.goto(site, wait_until="commit")
+    ask(page, SIDE_EFFECTS)
+    expect(page.locator("h2.question")).to_have_text(SIDE_EFFECTS)
+    expect(page.get_by_label("Your question")).to_have_value("")
+    assert page.locator("gradio-app .chat").count() == 0
+    expect(page.locator("figure.quote").first).to_be_visible(timeout=60_000)
+    assert page.locator("gradio-app .chat").count() == 1
+    expect(page.locator("h2.question")).to_have_count(1)
+
+
+def test_what_is_typed_while_gradio_comes_is_kept(visits: BrowserContext, site: str) -> None:
+    page = slowly(visits)
+    page.goto(site, wait_until="commit")
+    box = page.get_by_label("Your question")
+    box.focus()
+    typed = ""
+    while not page.locator("gradio-app .chat").count():
+        typed += "pain "
+        page.keyboard.type("pain ", delay=10)
+        assert len(typed) < 20_000
+    page.keyboard.type("more", delay=50)
+    expect(box).to_have_value(f"{typed}more")
+    expect(box).to_be_focused()
+    expect(page.get_by_role("main")).to_have_count(1)
+
+
+def test_a_browser_that_cannot_move_what_has_the_focus_keeps_it(visits: BrowserContext, site: str) -> None:
+    visits.add_init_script("delete Element.prototype.moveBefore")
+    test_what_is_typed_while_gradio_comes_is_kept(visits, site)
+
+
+def test_a_question_does_not_wait_for_gradio_in_vain(visits: BrowserContext, site: str) -> None:
+    visits.route("**/assets/index-*.js", lambda route: route.abort())
+    page = visits.new_page()
+    page.clock.install()
+    page.goto(site)
+    ask(page, SIDE_EFFECTS)
+    expect(page.locator(".working")).to_be_visible()
+    page.clock.run_for(31_000)
+    expect(page.get_by_role("alert")).to_contain_text("does not mean that our leaflets have no answer")
+    expect(page.get_by_label("Your question")).to_have_value(SIDE_EFFECTS)
+
+
+def test_all_that_gradio_loads_is_asked_for_at_once(visits: BrowserContext, site: str) -> None:
+    page = visits.new_page()
+    early: list[str] = []
+    page.goto(site)
+    expect(page.locator("gradio-app .chat")).to_be_visible()
+    early += page.evaluate("[...document.querySelectorAll('link[rel$=preload]')].map((one) => one.href)")
+    loaded = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
+    modules = {address for address in loaded if "/assets/" in address or "/theme.css" in address}
+    named = {*early, *page.evaluate("[...document.querySelectorAll('link[rel=stylesheet]')].map((one) => one.href)")}
+    assert len(modules) > 20
+    assert modules <= named
+    assert set(early) <= modules, "and nothing is asked for in vain"
+
+
+def test_a_later_visit_loads_next_to_nothing(visits: BrowserContext, site: str) -> None:
+    page = open_chat(visits, site)
+    expect(page.locator("gradio-app .chat")).to_be_visible()
+    page.goto(site)
+    expect(page.locator("gradio-app .chat")).to_be_visible()
+    sizes = "performance.getEntriesByType('resource').map(one => [new URL(one.name).pathname, one.transferSize])"
+    fetched = [path for path, size in page.evaluate(sizes) if size]
+    assert set(fetched) <= {"/theme.css", "/static/js/iframeResizer.contentWindow.min.js"}
+
+
 # When something is wrong
+
+
+@pytest.mark.parametrize("path", ["nothing", "staff-room/plan.html", "gradio_api/file=x"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_a_mistyped_address_leads_to_the_chat(browser: Browser, site: str, path: str, scheme: Any, size: str) -> None:
+    for context in visit(browser, site, color_scheme=scheme):
+        page = context.new_page()
+        page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
+        told = page.goto(f"{site}/{path}")
+        assert told
+        assert told.status == 404
+        expect(page.get_by_role("alert")).to_contain_text("There is no page here.")
+        assert page.evaluate("[...document.styleSheets].length") == 3
+        look_at(page, f"{size}-{scheme}", f"404-{path.partition('/')[0]}")
+        with context.expect_page() as opened:
+            page.get_by_role("link", name="Back to the questions").click()
+        expect(opened.value.get_by_label("Your question")).to_be_visible()
 
 
 def test_a_server_that_cannot_be_reached_is_a_fault_and_costs_nothing(visits: BrowserContext, site: str) -> None:
@@ -253,9 +430,10 @@ def test_without_scripts_the_page_says_how_to_reach_the_clinic(browser: Browser,
         page = context.new_page()
         page.goto(clinic[0])
         expect(page.get_by_role("heading", name="Ask Harbour Pain Clinic")).to_be_visible()
-        shown = page.locator("noscript main")  # roles are not told of it
-        expect(shown).to_contain_text("please switch on JavaScript")
+        shown = page.locator("noscript")  # roles are not told of it
+        expect(shown.locator("p").first).to_contain_text("please switch on JavaScript")
         expect(shown.locator("a[href='tel:55501020']")).to_have_text("Call us: 555 010 20")
+        expect(page.locator("#composer")).to_be_hidden()
         keep(page, "without-scripts")
 
 
@@ -308,6 +486,31 @@ def test_a_second_document_takes_the_place_of_the_first(visits: BrowserContext, 
     expect(page.locator("#panel")).to_be_hidden()
     expect(links.last).to_be_focused()
     expect(page.locator(".turn")).to_have_count(1)
+
+
+@pytest.mark.parametrize("way", ["escape", "back", "button"])
+def test_a_document_that_comes_late_takes_no_focus(visits: BrowserContext, site: str, way: str) -> None:
+    page = open_chat(visits, site)
+    links = answered(page, SIDE_EFFECTS).locator("a.open")
+    coming: list[Route] = []
+    visits.route("**/source?*", lambda route: coming.append(route))
+    links.first.click()
+    links.last.click()
+    expect(page.locator("#panel iframe")).to_have_count(1)
+    if way == "escape":
+        page.keyboard.press("Escape")
+    elif way == "button":
+        page.get_by_role("button", name="Close").click()
+    else:
+        page.go_back()
+    expect(page.locator("#panel")).to_be_hidden()
+    for late in coming:
+        with contextlib.suppress(Error):  # nobody waits for it any longer
+            late.continue_()
+    expect(links.last).to_be_focused()
+    page.wait_for_timeout(500)
+    expect(links.last).to_be_focused()
+    expect(page.locator("#panel iframe")).to_have_count(0)
 
 
 @pytest.mark.parametrize("size", ["phone", "small"])

@@ -22,15 +22,20 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from starlette.routing import Mount
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from bot.bot import Bot
 from bot.config import Answering, Config, Keeping, Web
 from bot.errors import IndexCorrupt, IndexStale
-from bot.ui import create_app, models
+from bot.store import Store
+from bot.ui import chat, create_app, models
 from bot.ui.api import Service
-from bot.ui.gate import _names_a_file
+from bot.ui.blocks import Made, create_blocks
+from bot.ui.feedback import Recorder
+from bot.ui.gate import INPUTS, Gate, _names_a_file
 from bot.ui.headers import _closed
 from bot.ui.http import Beside, create_api
 
@@ -178,6 +183,49 @@ def test_every_problem_has_one_shape(client: TestClient) -> None:
         models.Problem.model_validate(told.json())
         assert told.headers["content-type"] == "application/json"
         assert_says_nothing_of_the_server(told.text)
+
+
+HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def test_a_person_is_told_on_a_page(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.ui.about.about_page", lambda *_: 1 / 0)
+    with TestClient(app_over(bot, requests_per_minute=9), base_url=LOCAL, raise_server_exceptions=False) as client:
+        told = [
+            (client.get("/nothing", headers=HTML), 404, "There is no page here."),
+            (client.get("/a/b/c?d=e", headers=HTML), 404, '<base href="../../">'),
+            (client.get("/gradio_api/upload", headers=HTML), 404, "There is no page here."),
+            (client.post("/about", headers=HTML), 405, "this cannot be done here"),
+            (client.post("/about", content=b"x" * 300_000, headers=HTML), 413, "this cannot be done here"),
+            (client.get("/about", headers=HTML), 500, "this page did not work"),
+            ([client.get("/source", headers=HTML) for _ in range(10)][-1], 429, "Too many pages were opened"),
+        ]
+        for page, status, words in told:
+            assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
+            assert words in page.text
+            assert "Back to the questions" in page.text
+            assert page.headers["x-content-type-options"] == "nosniff"
+            assert_says_nothing_of_the_server(page.text.replace(".js", ""))
+        assert told[3][0].headers["allow"] == "GET"
+        assert int(told[-1][0].headers["retry-after"]) > 0
+        assert client.get("/nothing", headers={"accept": "application/json"}).json()["error"]
+
+
+def test_the_script_of_the_page_is_answered_as_json(client: TestClient) -> None:
+    asked = call("ask", {"question": QUESTIONS[0], "history": []})
+    assert "hallucinations" in client.post(CALLED, json=asked).json()["html"]
+    for content, kind in (("{", "application/json"), ("[]", "application/json"), (json.dumps(asked), "text/plain")):
+        told = client.post(CALLED, content=content, headers={"content-type": kind})
+        assert told.status_code == 400, "another site's form cannot say that it is JSON"
+    assert client.post(CALLED, json=call("feedback", {"id": 5})).json()["text"].startswith("Sorry")
+
+
+CALLED = "/gradio_api/component_server/"
+
+
+def call(name: str, given: Any, part: Any = 1) -> dict[str, Any]:
+    """What Gradio's part of the page sends."""
+    return {"session_hash": "x", "component_id": part, "fn_name": name, "data": given}
 
 
 def assert_says_nothing_of_the_server(text: str) -> None:
@@ -445,12 +493,72 @@ def test_a_cookie_stays_with_its_site() -> None:
 
 def test_every_route_of_the_app_is_known(app: FastAPI) -> None:
     """A new one belongs here once it is clear that it hands out nothing it should not."""
-    known = {path for route in app.routes if isinstance(route, APIRoute) for path in [route.path]}
-    assert known >= {"/style.css", "/source"}
-    assert not {path for path in known if "{" in path}, "no address of ours takes a path of the server"
+    known = {route.path for route in app.routes if isinstance(route, Route | APIRoute)}
+    files = {"/style.css", "/pages.css", "/clinic.css", "/source.js", "/icon.svg"}
+    assert known == {"/", "/source", "/page", "/about"} | files
     beside = [path for route in app.routes if isinstance(route, Beside) for path in route.paths]
-    assert beside == ["/api", "/api/", "/health", "/ready", "/mcp", "/staff", "/staff/"]
-    assert [type(route.app).__name__ for route in app.routes if isinstance(route, Mount)] == ["Gate"]
+    gradios = ["/config", "/theme.css", "/gradio_api/", "/assets/", "/static/"]
+    assert beside == ["/api", "/api/", "/health", "/ready", "/mcp", *gradios, "/staff", "/staff/"]
+    assert {type(route) for route in app.routes} == {Route, APIRoute, Beside}
+
+
+GRADIOS = {
+    "GET": {
+        "/config",
+        "/theme.css",
+        "/assets/{path:path}",
+        "/static/{path:path}",
+        "/gradio_api/info",
+        "/gradio_api/queue/data",
+        "/gradio_api/queue/status",
+        "/gradio_api/heartbeat/{session_hash}",
+    },
+    "POST": {"/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"},
+}
+
+
+FUNCTIONS = frozenset({"ask", "feedback"})
+
+
+@pytest.fixture(scope="module")
+def made(bot: Bot) -> Made:
+    return create_blocks(Service(bot), chat.functions(bot, Recorder(Store.open(Keeping(url="")), bot)))
+
+
+def test_of_gradios_routes_only_those_are_open_that_are_needed(made: Made) -> None:
+    [gradio] = [route.app for route in made.app.routes if isinstance(route, Mount)]
+    reached: list[str] = []
+
+    async def note(scope: Any, receive: Any, send: Any) -> None:
+        reached.append(scope["path"])
+        await PlainTextResponse("")(scope, receive, send)
+
+    client = TestClient(ExceptionMiddleware(Gate(note, made.part, FUNCTIONS)))
+    every = [one for route in gradio.routes for one in getattr(route, "original_router", gradio).routes]
+    paths = {path for route in every if (path := getattr(route, "path", None))}
+    assert paths >= {*GRADIOS["GET"], *GRADIOS["POST"], "/gradio_api/upload", "/gradio_api/component_server", "/config"}
+    for path in sorted(paths):
+        for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
+            reached.clear()
+            client.request(method, re.sub(r"{[^}]*}", "x", path), json={"fn_index": 1, "data": ["pain", 3]})
+            assert bool(reached) == (path in GRADIOS.get(method, set())), (method, path)
+    for name, inputs in INPUTS.items():
+        reached.clear()
+        client.post(f"/gradio_api/call/{name}", json={"data": ["pain"] * inputs})
+        client.get(f"/gradio_api/call/{name}/x")
+        assert len(reached) == 2
+    for body, reaches in (
+        (call("ask", {"question": "pain"}, made.part), True),
+        (call("feedback", {}, made.part), True),
+        (call("preprocess", {}, made.part), False),
+        (call("ask", {}, made.part + 1), False),
+        (call("ask", {}, True), False),
+        (call("ask", ["pain"], made.part), False),
+        ({}, False),
+    ):
+        reached.clear()
+        client.post(CALLED, json=body)
+        assert bool(reached) == reaches, body
 
 
 UNSERVED = [
@@ -468,6 +576,10 @@ UNSERVED = [
     ("GET", "/gradio_api/upload_progress?upload_id=x"),
     ("POST", "/gradio_api/process_recording"),
     ("POST", "/gradio_api/component_server"),
+    ("GET", "/gradio_api/app_id"),
+    ("GET", "/gradio_api/startup-events"),
+    ("GET", "/static/../index.html"),
+    ("GET", "/assets/..%2f..%2f..%2froutes.py"),
     ("POST", "/gradio_api/vibe-edit"),
     ("GET", "/gradio_api/vibe-code"),
     ("GET", "/gradio_api/dev/reload"),
@@ -526,12 +638,51 @@ def test_nobody_has_gradio_fetch_or_read_a_file(client: TestClient) -> None:
     for path in ("http://example.com/a.png", "/etc/passwd", str(CORPUS / DOCUMENT)):
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}
         escaped = json.dumps({"data": [[file], [], False]}).replace("path", "p\\u0061th")
-        for address in ("/gradio_api/call/ask", "/gradio_api/component_server/", "/gradio_api/cancel"):
+        for address in ("/gradio_api/call/ask", CALLED, "/gradio_api/cancel"):
             told = client.post(address, content=escaped, headers={"content-type": "application/json"})
             assert told.status_code == 400
     assert not _names_a_file({"data": ["path", ["a", {"question": "gradio.FileData"}], None, 5]})
     for broken in ("{", "[" * 99_999, ""):
         assert client.post("/gradio_api/queue/join", content=broken).status_code == 400
+
+
+def test_the_gate_knows_the_endpoints(made: Made) -> None:
+    [gradio] = [route.app for route in made.app.routes if isinstance(route, Mount)]
+    endpoints = gradio.get_blocks().config["dependencies"]
+    assert {one["api_name"]: len(one["inputs"]) for one in endpoints} == INPUTS
+    assert [one["id"] for one in endpoints] == [*range(len(INPUTS))]
+
+
+SECRET = "my wife's diagnosis"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"fn_index": 99, "data": [SECRET, [], False], "session_hash": "x"},
+        {"fn_index": -1, "data": [SECRET, [], False], "session_hash": "x"},
+        {"fn_index": True, "data": [SECRET, 10], "session_hash": "x"},
+        {"fn_index": "0", "data": [SECRET, [], False], "session_hash": "x"},
+        {"fn_index": 0, "data": [SECRET], "session_hash": "x"},
+        {"fn_index": 0, "data": {"question": SECRET}, "session_hash": "x"},
+        {"fn_index": 0, "session_hash": "x"},
+        {"component_id": 1, "fn_name": "ask", "data": [SECRET]},
+        {"component_id": 99, "fn_name": "ask", "data": {"question": SECRET}, "session_hash": "x"},
+        {"component_id": 1, "fn_name": "none", "data": {"question": SECRET}, "session_hash": "x"},
+        {"component_id": 1, "fn_name": "ask", "data": {"question": SECRET}},
+        {},
+        [SECRET],
+    ],
+)
+def test_what_gradio_cannot_take_is_refused_without_a_word_in_the_log(
+    client: TestClient, body: Any, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert client.post("/gradio_api/queue/join", json=body).status_code == 400
+    assert client.post("/gradio_api/call/ask", json={"data": [body]}).status_code == 400
+    assert client.post("/gradio_api/call/none", json=body).status_code == 404
+    assert client.post(CALLED, json=body).status_code == 400
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert SECRET not in "".join(capfd.readouterr())
 
 
 def test_a_client_that_asks_too_often_waits(bot: Bot) -> None:

@@ -228,7 +228,7 @@ def test_all_that_the_server_writes_is_json_without_questions(encoder: Encoder, 
     with output.open("w") as errors:
         server = subprocess.Popen([*command, "--port", "0", "--log-format", "json"], cwd=ROOT, stderr=errors)
     try:
-        while "Plainquote is at" not in output.read_text():
+        while "The documents are open" not in output.read_text():
             assert server.poll() is None, output.read_text()
             time.sleep(0.1)
         [start] = [json.loads(one) for one in output.read_text().splitlines() if "Plainquote is at" in one]

@@ -29,7 +29,7 @@ from bot.corpus import read_corpus
 from bot.documents import Document, Section
 from bot.index import Index
 from bot.pictures import Busy, NoPicture
-from bot.ui import leaf, source
+from bot.ui import files, source
 
 WORDS = "Rest on the first day."
 OTHER = "Call us if you feel sick."
@@ -76,7 +76,7 @@ def a_bot(corpus: Path, config: Config | None = None) -> Bot:
 
 def visiting(bot: Bot) -> TestClient:
     app = FastAPI()
-    leaf.add_files(app)
+    files.add_routes(app, bot.config)
     source.add_routes(app, bot)
     return TestClient(app, raise_server_exceptions=True)
 

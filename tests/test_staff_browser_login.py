@@ -12,14 +12,12 @@ import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from staff import PASSWORD, a_desk, app_of
 from test_browser import browser, visit  # noqa: F401 - a fixture
 
 from bot.errors import UsageError
-from bot.ui import theme
-from bot.ui.app import STYLE
+from bot.ui import files
 from bot.ui.http import Beside
 from bot.ui.staff import PATHS
 from bot.ui.staff.desk import Desk
@@ -42,12 +40,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def site(desk: Desk) -> Iterator[str]:
     """The address of a server with the desk and the styles that it shares."""
     app = FastAPI()
-    theme.add_routes(app, "", None)
-
-    @app.get("/style.css")
-    def style() -> Response:
-        return FileResponse(STYLE, media_type="text/css")
-
+    files.add_routes(app, desk.config)
     app.router.routes.append(Beside(app_of(desk), *PATHS))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

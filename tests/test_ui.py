@@ -17,10 +17,8 @@ from bot.config import Answering, Clinic, Config
 from bot.documents import Document, Section
 from bot.errors import IndexStale, UsageError
 from bot.texts import Notice, contact
-from bot.ui import chat, render
-from bot.ui.app import _listen
-from bot.ui.frontpage import rewritten
-from bot.ui.headers import _script_policy
+from bot.ui import assets, chat, files, frontpage, headers, render
+from bot.ui.server import _listen
 
 DOCUMENT = "ketamine-for-chronic-pain.txt"
 HOSTILE = (
@@ -250,35 +248,62 @@ def test_a_refusal_says_how_to_reach_the_clinic() -> None:
 # The page
 
 
-GRADIO = """<html lang="en"><head><meta property="og:title" content="Gradio" /><meta
-  name="twitter:creator" content="@Gradio" /><link rel="manifest" href="/manifest.json" /></head>
-<body class="x">a</body>"""
-
-
-def test_the_page_is_ours() -> None:
+def test_the_page_is_whole_before_any_script() -> None:
     config = Config(clinic=Clinic(name="A <b>clinic</b>", phone="555 010 20"))
-    page = rewritten(GRADIO, config, has_logo=True)
-    assert "Gradio" not in page
-    assert "manifest" not in page
-    assert "<title>Ask A &lt;b&gt;clinic&lt;/b&gt;</title>" in page
-    assert page.index("<noscript>") > page.index('<body class="x">')
-    assert 'href="tel:55501020"' in page
-    assert 'src="logo"' in page
-    assert 'src="logo"' not in rewritten(GRADIO, config, has_logo=False)
+    markup = shown_to_all(config)
+    assert "<title>Ask A &lt;b&gt;clinic&lt;/b&gt;</title>" in markup
+    assert '<textarea id="question"' in markup
+    assert "<bdi>What helps?</bdi>" in markup
+    assert 'href="tel:55501020"' in markup.partition("<noscript>")[2]
+    assert 'src="logo"' not in markup
+    assert markup.index('<textarea id="question"') < markup.index(files.CHAT) < markup.index("<gradio-app")
+    assert "Gradio" not in re.sub(r"<(script|style).*?</\1>", "", markup, flags=re.DOTALL)
+    assert "manifest" not in markup
+    assert markup.index("</noscript>") < markup.index('<link rel="stylesheet"')
 
 
-def test_gradios_page_is_rewritten(site: str) -> None:
-    answered = httpx.get(site)
-    assert int(answered.headers["content-length"]) == len(answered.content)
-    head = answered.text.partition("</head>")[0]
-    assert not re.search(
-        r'og:title" content="Gradio|huggingface|githubusercontent|manifest', head.partition("<script")[0]
-    )
-    assert "<noscript>" in answered.text
-    assert answered.text.count("<title>") == 1
+GRADIO = """<html lang="en"><head><meta property="og:title" content="Gradio" /><meta
+  name="twitter:creator" content="@Gradio" /><link rel="manifest" href="/manifest.json" />
+<link rel="stylesheet" crossorigin href="./assets/a.css"></head><body class="x"><gradio-app></gradio-app></body>"""
+
+
+def shown_to_all(config: Config) -> str:
+    return frontpage.around(GRADIO, config, ["What helps?"])._plain.decode()
+
+
+def test_what_the_page_loads_is_packed_and_kept(site: str) -> None:
+    page = httpx.get(site)
+    loaded = set(re.findall(r'<(?:link|script)[^>]* (?:src|href)="([^"]+)"', page.text))
+    answers = {address: httpx.get(f"{site}/{address}") for address in loaded}
+    assert {answer.status_code for answer in answers.values()} == {200}
+    assert int(page.headers["content-length"]) < 16_000
+    assert sum(len(answer.content) for answer in answers.values()) > 500_000
+    assert sum(answer.num_bytes_downloaded for answer in answers.values()) < 300_000
+    for answer in (page, *(answer for address, answer in answers.items() if not address.startswith("theme.css"))):
+        lasting = "v=" in str(answer.url) or "/assets/" in str(answer.url)
+        assert ("immutable" if lasting else "no-cache") in answer.headers["cache-control"]
+        again = httpx.get(answer.url, headers={"if-none-match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        plain = httpx.get(answer.url, headers={"accept-encoding": "gzip;q=0"})
+        assert "content-encoding" not in plain.headers
+        assert plain.content == answer.content
+    old = httpx.get(f"{site}/source.js?v=0123456789abcdef")
+    assert old.headers["cache-control"] == "no-cache", "another version than the one that is asked for is not kept"
     assert httpx.get(f"{site}/icon.svg").headers["content-security-policy"].endswith("sandbox")
     assert httpx.get(f"{site}/clinic.css").status_code == 200
     assert httpx.get(f"{site}/logo").status_code == 404
+
+
+def test_modules_that_are_not_as_expected_are_not_preloaded(tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<script src=x.js>")
+    assert assets.found(tmp_path, ["html"]) == []
+    (tmp_path / "index.html").write_text('<script type="module" crossorigin src="./assets/a.js"></script>')
+    assert assets.found(tmp_path, ["html"]) == []
+    (tmp_path / "assets" / "a.js").write_text('import"./b.js";import{c}from"./c.js";import{d}from"./gone.js"')
+    (tmp_path / "assets" / "b.js").write_text("const __vite__mapDeps=0")
+    (tmp_path / "assets" / "c.js").write_text('import"./a.js"')
+    assert assets.found(tmp_path, ["html"]) == ["assets/a.js", "assets/b.js", "assets/c.js"]
 
 
 # Headers
@@ -286,19 +311,23 @@ def test_gradios_page_is_rewritten(site: str) -> None:
 
 def test_every_response_forbids_what_is_foreign(site: str) -> None:
     for path in ("/", "/source", "/style.css", "/gradio_api/info", "/nothing"):
-        headers = httpx.get(site + path).headers
-        policy = headers["content-security-policy"]
+        given = httpx.get(site + path).headers
+        policy = given["content-security-policy"]
         assert "default-src 'self'" in policy
         assert "http:" not in policy
-        assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
-        assert headers["referrer-policy"] == "no-referrer"
-        assert headers["x-content-type-options"] == "nosniff"
+        scripts = policy.split("script-src ")[1].split(";")[0]
+        assert "unsafe-inline" not in scripts
+        assert path == "/" or scripts == "'self'", "nothing inline, and nothing is evaluated"
+        assert given["referrer-policy"] == "no-referrer"
+        assert given["x-content-type-options"] == "nosniff"
 
 
 def test_inline_scripts_are_allowed_by_their_hash_alone() -> None:
-    assert _script_policy(b"<p>none</p>") == "script-src 'self'"
-    policy = _script_policy(b"<script>alert(1)</script><script src=x.js></script>")
-    assert policy.count("sha256-") == 1
+    page = "<script>alert(1)</script><script src=x.js></script>"
+    policies = [headers.of_chat(page, "", gradio=gradio) for gradio in (False, True)]
+    assert [policy.count("sha256-") for policy in policies] == [1, 1]
+    assert ["unsafe-eval" in policy for policy in policies] == [False, True]
+    assert "sha256-" not in headers.of_chat("<p>none</p>", "", gradio=False)
 
 
 # Endpoints

@@ -12,6 +12,7 @@ function newTurn(question) {
   const turn = element.querySelector("#turn").content.firstElementChild.cloneNode(true);
   turn.querySelector(".question bdi").textContent = question;
   turn.question = question;
+  if (opening) turn.querySelector(".working").textContent = opening.textContent;
   log.append(turn);
   return turn;
 }
@@ -24,7 +25,7 @@ function toTop(turn) {
 
 async function ask(question, ownWords = false) {
   if (waiting) return;
-  const asked = (waiting = {});
+  const asked = (waiting = { question });
   const history = [...log.querySelectorAll(".turn")].map((turn) => turn.question);
   const turn = question.trim() ? newTurn(question) : null;
   problem.textContent = "";

@@ -1,34 +1,27 @@
-"""The chat page. The conversation lives in the reader's browser: the server keeps no question of it."""
+"""What the chat's page calls, and what one can begin with. The conversation lives in the reader's browser: the server
+keeps no question of it."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import islice, zip_longest
-from pathlib import Path
 from typing import Any, TypedDict
-
-import gradio as gr
 
 from bot.bot import Bot
 from bot.documents import Document
 from bot.errors import IndexUnreachable, IndexUnusable, QuestionError
+from bot.index import Index
 from bot.texts import Notice, notice
 from bot.ui import render
-from bot.ui.api import add_endpoints
+from bot.ui.api import Busy, Turns
 from bot.ui.feedback import Recorder
 from bot.ui.source import language_of
 
 log = logging.getLogger(__name__)
 
-_SCRIPTS = ("call.js", "panel.js", "share.js", "feedback.js", "chat.js")
-SCRIPT = "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-AT_ONCE = 8
-"""Questions that are answered at the same time; others wait."""
-WAITING = 64
 STARTERS = 5
 _LONGEST_STARTER = 70
 _DOCUMENTS = 50
@@ -62,36 +55,28 @@ class Told(TypedDict):
     text: str
 
 
-def build(bot: Bot, recorder: Recorder) -> tuple[gr.Blocks, Callable[[], None]]:
-    """The page, and what gives it the starters of the index that is in use by then."""
-    answering = threading.BoundedSemaphore(AT_ONCE)
+def functions(bot: Bot, recorder: Recorder) -> list[Callable[[Any], Awaitable[Reply | Told]]]:
+    """What the page's script calls, by these names, with a JSON object each."""
+    turns = Turns()
 
-    def ask(asked: Asked) -> Reply:
-        with answering:
-            return reply(bot, recorder, asked)
+    async def ask(asked: Asked) -> Reply:
+        try:
+            return await turns.take(reply, bot, recorder, asked)
+        except Busy:
+            return _problem(notice("fault", bot.config))
 
-    def feedback(given: Given) -> Told:
-        id = recorder.feedback(given.get("id"), given.get("helped"), given.get("reason"))
-        return Told(text=notice(id, bot.config).text)
+    async def feedback(given: Given) -> Told:
+        try:
+            return await turns.take(told, bot, recorder, given)
+        except Busy:
+            return Told(text=notice("feedback_fault", bot.config).text)
 
-    def top() -> str:
-        return render.page(starters(bot.documents()), bot.config)
+    return [ask, feedback]
 
-    def renew() -> None:
-        chat.value = top()
-        page.config = page.get_config_file()  # what Gradio writes into the page of the next visit
 
-    page: gr.Blocks
-    title = notice("page_title", bot.config).text
-    with gr.Blocks(title=title, analytics_enabled=False, fill_width=True) as page:
-        # One part of our own, whose script calls these two functions: no queue, no connection kept open, nothing that
-        # Gradio would load anew, and so lose, when the server was away for a moment.
-        chat = gr.HTML(
-            top(), js_on_load=SCRIPT, apply_default_css=False, server_functions=[ask, feedback], elem_id="chat"
-        )
-        add_endpoints(bot, recorder)
-    page.queue(default_concurrency_limit=AT_ONCE, max_size=WAITING)
-    return page, renew
+def told(bot: Bot, recorder: Recorder, given: Given) -> Told:
+    id = recorder.feedback(given.get("id"), given.get("helped"), given.get("reason"))
+    return Told(text=notice(id, bot.config).text)
 
 
 def reply(bot: Bot, recorder: Recorder, asked: Asked) -> Reply:
@@ -127,6 +112,20 @@ def _fault(error: Exception) -> str:
         return "fault" if isinstance(error, IndexUnreachable) else "index_out_of_date"
     log.error("a question could not be answered", exc_info=error)
     return "fault"
+
+
+class Starters:
+    """Those of the index in use."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+        self._found: tuple[Index, tuple[str, ...]] | None = None
+
+    def now(self) -> tuple[str, ...]:
+        index = self._bot.index
+        if self._found is None or self._found[0] is not index:
+            self._found = index, starters(index.documents.values())
+        return self._found[1]
 
 
 def starters(documents: Iterable[Document]) -> tuple[str, ...]:

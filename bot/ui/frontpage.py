@@ -1,70 +1,108 @@
-"""Gradio's page as ours: its title, language, icon and styles, and what it says to a browser without scripts."""
+"""The chat's page. The form stands in its first bytes, so that one can type and ask at once: while the documents are
+being opened, and while the browser loads Gradio, within whose part the conversation then goes on (`call.js`)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Scope
 
 from bot.config import Config
-from bot.texts import contact
-from bot.ui.render import escape, phone_link, sayer, top
+from bot.ui import assets, headers, theme
+from bot.ui.files import CHAT, STYLE, File, link
+from bot.ui.leaf import of_language
+from bot.ui.render import chat, sayer, top
 
-_THEIRS = re.compile(r'\s*<meta\s+(?:property="og|name="twitter)[^>]*>|\s*<link rel="manifest"[^>]*>')
+_THEIRS = re.compile(r'\s*<meta\s+(?:property="og|name="(?:twitter|viewport))[^>]*>|\s*<link rel="manifest"[^>]*>')
+_MANY = 8
+"""Pages that are kept: Gradio makes another one for each address under which the server is reached."""
+_STYLES = re.compile(r'<link rel="stylesheet"[^>]*>')
+"""They come after the form: a browser shows nothing that stands behind a style which is not there yet."""
 _LANGUAGE = re.compile(r'(<html\s+)lang="[^"]*"')
 _BODY = re.compile(r"<body[^>]*>")
 
 
 class FrontPage:
-    """ASGI middleware that rewrites the page at ``/``."""
+    """What is served at ``/``. gradio: its app. starters: what one can begin with now. loads: addresses of what
+    Gradio's page loads."""
 
-    def __init__(self, app: ASGIApp, config: Config, has_logo: bool) -> None:
-        self.app = app
-        self._config, self._has_logo = config, has_logo
+    def __init__(
+        self, gradio: ASGIApp, config: Config, starters: Callable[[], Sequence[str]], loads: Sequence[str]
+    ) -> None:
+        self._gradio, self._starters = gradio, starters
+        self._made = lru_cache(_MANY)(lambda page, starters: around(page, config, starters, loads))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/":
-            await self.app(scope, receive, send)
-            return
-        start: Message = {}
-        page = b""
-
-        async def send_rewritten(message: Message) -> None:
-            nonlocal start, page
-            if message["type"] == "http.response.start":
-                start = message
-                return
-            if message["type"] != "http.response.body":  # an extension of the server's
-                await send(message)
-                return
-            page += message.get("body", b"")
-            if not message.get("more_body"):
-                headers = MutableHeaders(raw=start["headers"])
-                if headers.get("content-type", "").startswith("text/html") and page:
-                    page = rewritten(page.decode(), self._config, has_logo=self._has_logo).encode()
-                    headers["content-length"] = str(len(page))
-                await send(start)
-                await send({"type": "http.response.body", "body": page})
-
-        await self.app(scope, receive, send_rewritten)
+    async def answer(self, request: Request) -> Response:
+        page = await _body_of(self._gradio, request.scope)
+        return self._made(page, tuple(self._starters())).answer(request)
 
 
-def rewritten(page: str, config: Config, *, has_logo: bool) -> str:
+async def _body_of(app: ASGIApp, scope: Scope) -> str:
+    """What the app gives for the address alone, without its query."""
+    body = b""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal body
+        body += message.get("body", b"")
+
+    await app({**scope, "method": "GET", "query_string": b""}, receive, send)
+    return body.decode()
+
+
+def before(config: Config) -> File:
+    """The page while the documents are being opened; it finds out by itself when they are."""
+    page = (
+        f'<!doctype html><html {of_language(config.clinic.language)}><head><meta charset="utf-8">{_head(config)}</head>'
+        f"<body>{_body(config, (), opening=True)}</body></html>"
+    )
+    return _file(page, config, gradio=False)
+
+
+def around(page: str, config: Config, starters: Sequence[str], loads: Sequence[str] = ()) -> File:
+    """Gradio's page as ours: its title, language, icon and styles, and the form. `loads`: what it loads, to be fetched
+    at once."""
+    page = _LANGUAGE.sub(lambda tag: tag[1] + of_language(config.clinic.language), _THEIRS.sub("", page), count=1)
+    styles, page = "".join(_STYLES.findall(page)), _STYLES.sub("", page)
+    page = page.replace("</head>", f"{_head(config)}</head>", 1)
+    body = _body(config, starters, opening=False) + "".join(map(_preload, loads)) + _theme(page) + styles
+    return _file(_BODY.sub(lambda tag: tag[0] + body, page, count=1), config, gradio=True)
+
+
+def _head(config: Config) -> str:
     say = sayer(config)
     title, description = say("page_title"), say("page_description")
-    own = (
+    return (
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{title}</title><meta name="description" content="{description}">'
         f'<meta property="og:title" content="{title}"><meta property="og:description" content="{description}">'
-        '<meta property="og:type" content="website"><link rel="icon" href="icon.svg" type="image/svg+xml">'
-        '<link rel="stylesheet" href="style.css"><link rel="stylesheet" href="clinic.css">'
+        f'<meta property="og:type" content="website"><link rel="icon" href="{link("icon.svg")}" type="image/svg+xml">'
+        f"<style>{STYLE}{theme.css(config.clinic)}</style>"
     )
-    plain = (
-        f'<noscript><main class="room without"><p>{say("page_no_script")}</p>'
-        f"<p>{escape(contact(config).text)}</p>{phone_link(config)}"
-        f'<p class="emergency">{say("page_emergency")}</p></main></noscript>'
-    )
-    page = _THEIRS.sub("", page)
-    page = _LANGUAGE.sub(lambda tag: f'{tag[1]}lang="{escape(config.clinic.language)}"', page, count=1)
-    page = page.replace("</head>", f"{own}</head>", 1)
-    return _BODY.sub(lambda tag: tag[0] + top(config, has_logo=has_logo) + plain, page, count=1)
+
+
+def _body(config: Config, starters: Sequence[str], *, opening: bool) -> str:
+    shown = top(config, has_logo=bool(config.clinic.logo)) + chat(config, starters, opening=opening)
+    return f"{shown}<script>{CHAT}</script>"
+
+
+def _preload(address: str) -> str:
+    if address.endswith(".js"):
+        return f'<link rel="modulepreload" href="{address}" fetchpriority="low">'
+    return f'<link rel="preload" as="style" href="{address}" fetchpriority="low" crossorigin>'
+
+
+def _theme(page: str) -> str:
+    address = assets.theme(page)
+    return f'<link rel="preload" as="style" href="{address}" fetchpriority="low">' if address else ""
+
+
+def _file(page: str, config: Config, *, gradio: bool) -> File:
+    policy = headers.of_chat(page, config.web.frame_ancestors, gradio=gradio)
+    return File(page.encode(), "text/html", {"Content-Security-Policy": policy})

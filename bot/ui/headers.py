@@ -13,14 +13,11 @@ import re
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
-
+_INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+_OURS = "script-src 'self'"
 _POLICY = (
     "default-src 'self'",
     "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data:",
-    "font-src 'self' data:",
-    "connect-src 'self'",
     "object-src 'none'",
     "base-uri 'self'",
     "form-action 'self'",
@@ -56,53 +53,37 @@ referrer at all a form would not say that it comes from here."""
 _DESK_POLICY = (
     *(part for part in _POLICY if not part.startswith("style-src")),
     "style-src 'self'",
-    "script-src 'self'",
+    _OURS,
 )
 
 
 class SecurityHeaders:
     """ASGI middleware that adds the headers to every response.
 
-    The chat page has inline scripts of Gradio's own. Each is allowed by its hash, so that a script or an
-    event handler which got into the page in any other way does not run. Gradio evaluates its templates, which
-    needs ``unsafe-eval``; that lets no inline script run. frame_ancestors: the sites, with spaces between, that may
-    show the pages in a frame, beside their own. Cross-origin reading is allowed to none, whatever Gradio says, and a
-    cookie is sent along by the site's own pages alone.
+    No page but the chat's has a script that is no file, and none evaluates anything: see `of_chat`. frame_ancestors:
+    the sites, with spaces between, that may show the pages in a frame, beside their own. Cross-origin reading is
+    allowed to none, whatever Gradio says, and a cookie is sent along by the site's own pages alone.
     """
 
     def __init__(self, app: ASGIApp, frame_ancestors: str = "") -> None:
         self.app = app
-        self._frames = " ".join(("frame-ancestors 'self'", *frame_ancestors.split()))
+        self._frames = frame_ancestors
         self._own = {} if frame_ancestors.split() else {"X-Frame-Options": "SAMEORIGIN"}  # it can name no other site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start: Message = {}
-        page = b""
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal start, page
             if message["type"] == "http.response.start":
-                start = message
-                if not _is_page(message):
-                    self._protect(start, b"", scope["path"])
-                    await send(start)
-            elif message["type"] == "http.response.body" and _is_page(start):
-                page += message.get("body", b"")
-                if not message.get("more_body"):
-                    self._protect(start, page, scope["path"])
-                    await send(start)
-                    await send({"type": "http.response.body", "body": page})
-            else:
-                await send(message)
+                message = {**message, "headers": list(message["headers"])}  # one that is sent again keeps its own
+                self._protect(MutableHeaders(raw=message["headers"]), scope["path"])
+            await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
-    def _protect(self, start: Message, page: bytes, path: str) -> None:
-        start["headers"] = list(start["headers"])  # a response that is sent more than once keeps its own
-        headers = MutableHeaders(raw=start["headers"])
+    def _protect(self, headers: MutableHeaders, path: str) -> None:
         cookies = headers.getlist("set-cookie")
         for name in {name for name in headers if name.startswith("access-control-") or name in _FROM_OTHERS}:
             del headers[name]
@@ -116,11 +97,20 @@ class SecurityHeaders:
             return
         headers.update(_ALWAYS | self._own)
         # A page may set a policy of its own: a picture that may hold scripts is served in a sandbox.
-        headers.setdefault("Content-Security-Policy", "; ".join((*_POLICY, self._frames, _script_policy(page))))
+        headers.setdefault("Content-Security-Policy", _policy(_OURS, self._frames))
 
 
-def _is_page(start: Message) -> bool:
-    return MutableHeaders(raw=start["headers"]).get("content-type", "").startswith("text/html")
+def _policy(scripts: str, frame_ancestors: str, *more: str) -> str:
+    return "; ".join((*_POLICY, *more, scripts, " ".join(("frame-ancestors 'self'", *frame_ancestors.split()))))
+
+
+def of_chat(page: str, frame_ancestors: str, *, gradio: bool) -> str:
+    """The policy of the chat's page, which has inline scripts. Each is allowed by its hash, so that a script or an
+    event handler which got into the page in any other way does not run. `gradio`: it is Gradio's, which evaluates its
+    templates and the script of its part; that lets no inline script run."""
+    hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in _INLINE_SCRIPT.findall(page)]
+    scripts = " ".join((_OURS, *(["'unsafe-eval'"] if gradio else []), *(f"'sha256-{one}'" for one in hashes)))
+    return _policy(scripts, frame_ancestors, *(["img-src 'self' data:", "font-src 'self' data:"] if gradio else []))
 
 
 def _closed(value: str) -> str:
@@ -130,11 +120,3 @@ def _closed(value: str) -> str:
     kept = [one for one in attributes if one.partition("=")[0].lower() not in ("samesite", "httponly")]
     strict = any(one.lower() == "samesite=strict" for one in attributes)
     return "; ".join((name, *kept, "HttpOnly", "SameSite=Strict" if strict else "SameSite=Lax"))
-
-
-def _script_policy(page: bytes) -> str:
-    scripts = _INLINE_SCRIPT.findall(page)
-    if not scripts:
-        return "script-src 'self'"
-    hashes = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in scripts)
-    return " ".join(("script-src 'self' 'unsafe-eval'", *(f"'sha256-{digest}'" for digest in hashes)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 import anyio
@@ -19,7 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.errors import PlainquoteError
 from bot.ui import models, reference
-from bot.ui.api import FAULT, UNUSABLE, Busy, Reason, Refusal, Service, refusal
+from bot.ui.api import UNUSABLE, Busy, Reason, Service, refusal
+from bot.ui.told import FAULT, NOT_SO, NOTHING, UNREADABLE, Refusal
 
 READY_FOR = 1.0
 """Seconds for which `/ready` repeats what it found, so that asking it costs nothing."""
@@ -167,11 +169,11 @@ async def _told_http(request: Request, error: HTTPException) -> Response:
     headers = dict(error.headers or {})
     match error.status_code:
         case 404:
-            return _refuse(Refusal(404, "there is nothing at this address", "GET /api says what there is."), headers)
+            return _refuse(NOTHING, headers)
         case 405:
-            return _refuse(Refusal(405, "this address takes another method", "GET /api says which one."), headers)
+            return _refuse(NOT_SO, headers)
         case status if status < 500:
-            return _refuse(Refusal(status, "the body could not be read", "Send one JSON object."), headers)
+            return _refuse(replace(UNREADABLE, status=status), headers)
         case _:
             return _refuse(FAULT, headers)
 

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from fastapi import FastAPI
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse
 
 from bot.config import Config
+from bot.ui.files import link
 from bot.ui.render import CHAT_WINDOW, escape, sayer
 
-_FOLDER = Path(__file__).parent
 _FROM_THE_RIGHT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
-
-
-def add_files(app: FastAPI) -> None:
-    @app.get("/pages.css", include_in_schema=False)
-    def style() -> Response:
-        return FileResponse(_FOLDER / "pages.css", media_type="text/css")
-
-    @app.get("/source.js", include_in_schema=False)
-    def script() -> Response:
-        return FileResponse(_FOLDER / "source.js", media_type="text/javascript")
 
 
 def page(
@@ -32,9 +19,11 @@ def page(
     foot: str = "",
     panel: bool = False,
     skip: tuple[str, str] | None = None,
+    base: str = "",
 ) -> str:
     """A whole page around `body`, which is markup, as `foot` is. `panel`: to be shown in a frame of the chat, without
-    the ways to other pages. `skip`: the id of a place in it that can be gone to at once, and the text that says so."""
+    the ways to other pages. `skip`: the id of a place in it that can be gone to at once, and the text that says so.
+    `base`: from the page's address to the start page, where that is not in the same folder."""
     say = sayer(config)
     named = f"{escape(title)} – {say('page_title')}" if title else say("page_title")
     top = (
@@ -42,13 +31,14 @@ def page(
         f'<a class="back" href="./#here" target="{CHAT_WINDOW}">{say("back_to_chat")}</a>'
         f'<a href="about">{say("about_title")}</a></nav></header>'
     )
+    based = f'<base href="{base}">' if base else ""
     skipping = f'<a class="skip" href="#{skip[0]}">{say(skip[1])}</a>' if skip else ""
     return (
         f'<!doctype html><html {of_language(config.clinic.language)}><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{named}</title><link rel="stylesheet" href="style.css"><link rel="stylesheet" href="clinic.css">'
-        '<link rel="stylesheet" href="pages.css"><link rel="icon" href="icon.svg">'
-        '<script src="source.js" defer></script></head>'
+        f'{based}<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{named}</title><link rel="stylesheet" href="{link("style.css")}">'
+        f'<link rel="stylesheet" href="clinic.css"><link rel="stylesheet" href="{link("pages.css")}">'
+        f'<link rel="icon" href="{link("icon.svg")}"><script src="{link("source.js")}" defer></script></head>'
         f'<body class="leaf{" panel" if panel else ""}">{skipping}{"" if panel else top}<main>{body}</main>{foot}'
         "</body></html>"
     )

@@ -1,7 +1,8 @@
-"""How much one client may ask: so many requests a minute, and so many bytes in each."""
+"""How much one client may ask: so many requests a minute, so many bytes in each, and so long to send them."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 import time
@@ -10,8 +11,11 @@ from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bot.ui.told import Refusal, as_json
 
 CLIENTS = 10_000
 """So many are remembered; beyond, those that have asked nothing for longest are forgotten."""
@@ -22,10 +26,9 @@ COUNTED = (
     "/page",
     "/ready",
     "/staff/login",
-    "/gradio_api/queue/join",
     "/gradio_api/component_server",
+    "/gradio_api/queue/join",
     "/gradio_api/call",
-    "/gradio_api/run",
 )
 """What costs the server something: these paths and all below them."""
 
@@ -63,7 +66,8 @@ class Limits:
     """ASGI middleware. per_minute: requests of one client, 0: any number. proxies: how many trusted proxies stand
     before the app. A body is read whole before anything looks at it, and no further than `max_body` bytes, whatever
     its Content-Length says. metered: of a path whose body is handed on as it comes, so that it can be refused before
-    it is read, how many bytes it may have; None for all others."""
+    it is read, how many bytes it may have; None for all others. seconds: within which a body must have come, or, of
+    one that is handed on as it comes, the next part of it. tell: makes the response to whoever is refused."""
 
     def __init__(
         self,
@@ -72,8 +76,11 @@ class Limits:
         max_body: int,
         proxies: int,
         metered: Callable[[str], int | None] = lambda path: None,
+        seconds: float = 30.0,
+        tell: Callable[[Request, Refusal, dict[str, str]], Response] = as_json,
     ) -> None:
         self.app = app
+        self._seconds, self._tell = seconds, tell
         self._metered = metered
         self._buckets = Buckets(per_minute) if per_minute else None
         self._max_body, self._proxies = max_body, proxies
@@ -86,16 +93,21 @@ class Limits:
         if self._buckets is not None and _is_counted(scope["path"]):
             wait = self._buckets.take(client_of(scope, self._proxies))
             if wait:
-                await _too_many(math.ceil(wait))(scope, receive, send)
+                await self._tell(Request(scope), *_too_many(math.ceil(wait)))(scope, receive, send)
                 return
         declared = headers.get("content-length", "0")
         most = self._metered(scope["path"])
         if most is not None:
-            await self.app(scope, _counted(receive, most, declared), send)
+            await self.app(scope, _counted(receive, most, declared, self._seconds), send)
             return
-        body = None if _is_more(declared, self._max_body) else await self._read(receive)
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = None if _is_more(declared, self._max_body) else await self._read(receive)
+        except TimeoutError:
+            await self._tell(Request(scope), *_TOO_SLOW)(scope, receive, send)
+            return
         if body is None:
-            await _too_large(self._max_body)(scope, receive, send)
+            await self._tell(Request(scope), *_too_large(self._max_body))(scope, receive, send)
             return
         await self.app(scope, _again(body, receive), send)
 
@@ -120,18 +132,27 @@ def _again(messages: list[Message], receive: Receive) -> Receive:
     return replay
 
 
-def _counted(receive: Receive, most: int, declared: str) -> Receive:
-    """The body as it comes; reading further than allowed fails, at once where it says that it is too large."""
+def _counted(receive: Receive, most: int, declared: str, seconds: float) -> Receive:
+    """The body as it comes; reading further than allowed fails, at once where it says that it is too large, and so does
+    waiting longer than allowed."""
     read = 0
+    whole = False
 
     async def counted() -> Message:
-        nonlocal read
+        nonlocal read, whole
+        if whole:  # what comes now is that the client has gone, whenever that is
+            return await receive()
         if not _is_more(declared, most):
-            message = await receive()
+            try:
+                async with asyncio.timeout(seconds):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "The request came too slowly: send it again.", _CLOSE) from None
             read += len(message.get("body", b""))
+            whole = not message.get("more_body")
             if read <= most:
                 return message
-        raise HTTPException(413, f"The request is too large: send at most {most} bytes.", {"Connection": "close"})
+        raise HTTPException(413, f"The request is too large: send at most {most} bytes.", _CLOSE)
 
     return counted
 
@@ -179,13 +200,14 @@ def _network(address: str) -> str:
     return str(parsed)
 
 
-def _too_many(seconds: int) -> JSONResponse:
-    return JSONResponse(
-        {"error": "too many requests", "remedy": f"Wait {seconds} seconds."}, 429, {"Retry-After": str(seconds)}
-    )
+_CLOSE = {"Connection": "close"}
+"""The rest of its body is not read."""
+_TOO_SLOW = Refusal(408, "the request came too slowly", "Send it again."), _CLOSE
 
 
-def _too_large(limit: int) -> JSONResponse:
-    return JSONResponse(
-        {"error": "the request is too large", "remedy": f"Send at most {limit} bytes."}, 413, {"Connection": "close"}
-    )
+def _too_many(seconds: int) -> tuple[Refusal, dict[str, str]]:
+    return Refusal(429, "too many requests", f"Wait {seconds} seconds."), {"Retry-After": str(seconds)}
+
+
+def _too_large(limit: int) -> tuple[Refusal, dict[str, str]]:
+    return Refusal(413, "the request is too large", f"Send at most {limit} bytes."), _CLOSE

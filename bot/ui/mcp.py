@@ -30,7 +30,8 @@ from starlette.types import Receive, Scope, Send
 from bot.config import Web
 from bot.errors import PlainquoteError
 from bot.ui import models
-from bot.ui.api import BUSY, FAULT, Busy, Service, refusal
+from bot.ui.api import Busy, Service, refusal
+from bot.ui.told import BUSY, FAULT
 
 logging.getLogger("mcp").setLevel(logging.WARNING)  # it tells of its own start and of every request
 

@@ -1,7 +1,9 @@
 // A document beside the chat or, where the window is narrow, over it. Without this its link opens a tab.
 
 const panel = element.querySelector("#panel");
-const frame = panel.querySelector("iframe");
+const pattern = panel.querySelector("iframe");
+pattern.remove();
+let frame = null; // while something is read
 const wide = matchMedia("(min-width: 1000px)");
 let openedBy = null; // the link, which gets the focus back
 let entries = 0; // of the window's history, once the panel was open
@@ -12,11 +14,22 @@ function showPanel() {
   document.documentElement.classList.add("reading");
 }
 
+/** A frame of its own for each document, and none once the panel is closed. A frame that stayed would be one more page to
+    go back to: going back would load the document before into it, which then takes the focus. */
+function newFrame(url) {
+  const fresh = pattern.cloneNode();
+  fresh.src = url;
+  fresh.addEventListener("load", () => fresh.contentWindow.addEventListener("keydown", onEscape));
+  frame?.remove();
+  panel.append(fresh);
+  frame = fresh;
+}
+
 function openPanel(link) {
   const url = new URL(link.href);
   url.searchParams.set("panel", "1");
   panel.querySelector("a.window").href = link.href;
-  frame.contentWindow.location.replace(url); // not one more page to go back to
+  newFrame(url);
   openedBy = link;
   if (panel.open) return;
   history.pushState({ ...history.state, reading: true }, "");
@@ -27,7 +40,8 @@ function openPanel(link) {
 function hidePanel() {
   if (!panel.open) return;
   panel.close();
-  frame.contentWindow.location.replace("about:blank");
+  frame.remove();
+  frame = null;
   document.documentElement.classList.remove("reading");
   if (openedBy?.isConnected) openedBy.focus();
 }
@@ -54,7 +68,6 @@ const onEscape = (event) => {
   }
 };
 document.addEventListener("keydown", onEscape);
-frame.addEventListener("load", () => frame.contentWindow.addEventListener("keydown", onEscape));
 panel.addEventListener("cancel", (event) => {
   event.preventDefault();
   closePanel();

@@ -11,16 +11,19 @@ import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from bot.answer import Answer, Place, Quote, Suggestion
 from bot.config import Config
 from bot.regions import LINES, lines
 from bot.shown import REASONS
-from bot.texts import Notice, catalogue, notice
+from bot.texts import Notice, catalogue, contact, notice
+
+if TYPE_CHECKING:  # the page is shown before what answers has been imported
+    from bot.answer import Answer, Place, Quote, Suggestion
 
 CHAT_WINDOW = "plainquote-chat"
-"""The name that `page.js` gives the chat's window: a link to it shows the conversation that is there."""
+"""The name that `call.js` gives the chat's window: a link to it shows the conversation that is there."""
 
 Say = Callable[[str], str]
 """The id of a fixed text → that text, escaped."""
@@ -70,18 +73,31 @@ def top(config: Config, *, has_logo: bool) -> str:
     )
 
 
-def page(starters: Sequence[str], config: Config) -> str:
-    """The chat before the first question. The scripts fill its log from its template."""
+def chat(config: Config, starters: Sequence[str], *, opening: bool) -> str:
+    """The chat before the first question. The scripts fill its log from its template, and move it into Gradio's part of
+    the page once that is there. `opening`: the documents are not open yet, and `opening.js` waits for them."""
     say = sayer(config)
-    asks = f'<h2 class="asks-title">{say("page_starters")}</h2>{_asks(starters)}' if starters else ""
+    waits = f'<p class="opening" role="status">{say("opening")}</p>' if opening else ""
     return (
-        f'<div class="room chat"><div class="welcome"><p>{say("page_intro")}</p>'
-        f'<p class="emergency">{say("page_emergency")}</p></div>'
+        f'<main id="early"><div class="room chat"><div class="welcome"><p>{say("page_intro")}</p>'
+        f'<p class="emergency">{say("page_emergency")}</p></div>{_without_scripts(config)}{waits}'
         f'<div class="log" role="log" aria-live="polite" aria-label="{say("chat_label")}"></div>'
-        f'{_composer(say)}<div class="starters">{asks}</div>{_panel(say)}<p class="aside" id="told" role="status"></p>'
+        f'{_composer(say)}<div class="starters">{_starters(starters, say)}</div>{_panel(say)}'
+        f'<p class="aside" id="told" role="status"></p>'
         f'<template id="turn"><article class="turn"><h2 class="question"><bdi></bdi></h2>'
         f'<p class="working">{say("working")}</p></article></template>'
-        f'<template id="fault">{problem(notice("fault", config))}</template></div>'
+        f'<template id="fault">{problem(notice("fault", config))}</template></div></main>'
+    )
+
+
+def _starters(starters: Sequence[str], say: Say) -> str:
+    return f'<h2 class="asks-title">{say("page_starters")}</h2>{_asks(starters)}' if starters else ""
+
+
+def _without_scripts(config: Config) -> str:
+    return (
+        f"<noscript><p>{sayer(config)('page_no_script')}</p>"
+        f"<p>{escape(contact(config).text)}</p>{phone_link(config)}</noscript>"
     )
 
 

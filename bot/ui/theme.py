@@ -1,17 +1,12 @@
-"""The clinic's own colour, logo and icon: what makes the page look like theirs."""
+"""The clinic's own colour and logo: what makes the page look like theirs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
-
 from bot.config import Clinic
 from bot.errors import ConfigError
-
-ICON = Path(__file__).parent / "icon.svg"
 
 _WHITE = (255, 255, 255)
 _DARK_SURFACE = (0x1B, 0x22, 0x25)  # --surface of style.css in the dark
@@ -53,25 +48,6 @@ def logo(clinic: Clinic) -> Logo | None:
     if len(data) > _MOST_BYTES:
         raise ConfigError(f"the logo {path.name} is too large", remedy="Make it smaller than a megabyte.")
     return Logo(data, media_type)
-
-
-def add_routes(app: FastAPI, css: str, logo: Logo | None) -> None:
-    """What the page links to beside its style. A picture may hold scripts, so it is served in a sandbox."""
-    sandboxed = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
-
-    @app.get("/clinic.css")
-    def clinic_css() -> Response:
-        return Response(css, media_type="text/css")
-
-    @app.get("/icon.svg")
-    def icon() -> Response:
-        return FileResponse(ICON, media_type="image/svg+xml", headers=sandboxed)
-
-    if logo is not None:
-
-        @app.get("/logo")
-        def clinic_logo() -> Response:
-            return Response(logo.data, media_type=logo.media_type, headers=sandboxed)
 
 
 def css(clinic: Clinic) -> str:
