@@ -192,12 +192,12 @@ def simulated(corpus: Path, real: Index, encoder: CompiledEncoder, pool: np.ndar
         facts = {
             "model": building.describe(encoder),
             "fingerprint": CONFIG.fingerprint(),
-            "searching": dataclasses.asdict(CONFIG.index),
+            "searching": CONFIG.index.shape(),
             "background": real.background,
         }
         index = Index._of(stage, facts, builder.finish(), corpus=None, compiled=real.compiled, scratch=None)
         about = Publication.of("benchmark", "build", (), (), (), documents=size)
-        generations.publish(home, lambda new: index._write(new, home), about, keep=2)
+        generations.publish(home, lambda new: index._write(new, home, CONFIG.index), about, keep=2)
 
 
 def made_up(

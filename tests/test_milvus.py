@@ -460,3 +460,21 @@ def test_a_reader_and_a_program_are_told_of_a_fault() -> None:
     assert chat._fault(error) == "fault"
     assert "This does not mean that our leaflets have no answer" in notice("fault", CONFIG).text
     assert api.refusal(error).status == 503
+
+
+def test_no_proxy_of_the_environment_is_used(
+    tmp_path: Path, corpus: Path, milvus_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    config = on(milvus_url.replace("127.0.0.1", "localhost"))  # a connection of its own
+    Index.update(tmp_path / "index", corpus, WordEncoder(), config)
+    assert answers(tmp_path / "index", config, "pain")
+
+
+def test_the_token_is_in_no_file_of_the_index(tmp_path: Path, corpus: Path, milvus_url: str) -> None:
+    Index.update(tmp_path / "index", corpus, WordEncoder(), on(milvus_url, token="ann:secret"))
+    for file in (tmp_path / "index").rglob("*"):
+        assert not file.is_file() or b"ann:secret" not in file.read_bytes(), file
