@@ -158,6 +158,7 @@ class Lexical(Words):
         self._words = Strings(folder, "words")
         self._pairs = mapped(folder / "pairs.npy")
         self._postings = {name: _Postings.load(folder, name) for name in ("words", "pairs")}
+        self._lately: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.passages = int(json.loads((folder / "words.json").read_text(encoding="utf-8"))["passages"])
         if any(
             len(terms) != len(self._postings[name].at) - 1
@@ -243,6 +244,13 @@ class Lexical(Words):
 
     def _of(self, term: str) -> tuple[np.ndarray, np.ndarray]:
         """The passages that hold a term, ascending, and what it adds to the score of each."""
+        if (found := self._lately.get(term)) is None:
+            if len(self._lately) >= _LATELY:
+                self._lately.clear()
+            found = self._lately[term] = self._look_up(term)
+        return found
+
+    def _look_up(self, term: str) -> tuple[np.ndarray, np.ndarray]:
         first, _, second = term.partition(" ")
         row = self._words.find(first)
         if not second or row < 0:
@@ -253,6 +261,8 @@ class Lexical(Words):
         return self._postings["pairs"].of(at if is_held else -1)
 
 
+_LATELY = 4096
+"""Terms whose place is remembered: a question asks for each of its own several times."""
 _MARGIN = 1.0001
 """What is added in another order may be off in its last digits."""
 
