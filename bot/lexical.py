@@ -200,6 +200,7 @@ class Lexical(Terms):
         """Raises OSError, KeyError or ValueError for files that are not as they were written."""
         super().__init__(folder)
         self._postings = {name: Postings.load(folder, name, at) for name, at in self._begin.items()}
+        self._lately: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     @classmethod
     def build(cls, texts: Iterable[str], *, k1: float, b: float) -> Lexical:
@@ -281,10 +282,16 @@ class Lexical(Terms):
 
     def _of(self, term: str) -> tuple[np.ndarray, np.ndarray]:
         """The passages that hold a term, ascending, and what it adds to the score of each."""
-        name, row = self._find(term)
-        return self._postings[name].of(row)
+        if (found := self._lately.get(term)) is None:
+            if len(self._lately) >= _LATELY:
+                self._lately.clear()
+            name, row = self._find(term)
+            found = self._lately[term] = self._postings[name].of(row)
+        return found
 
 
+_LATELY = 4096
+"""Terms whose place is remembered: a question asks for each of its own several times."""
 _MARGIN = 1.0001
 """What is added in another order may be off in its last digits."""
 

@@ -13,6 +13,7 @@ import json
 import mmap
 import threading
 from array import array
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -134,6 +135,7 @@ class Strings(Sequence[str]):
         self._at = mapped(folder / f"{name}_at.npy")
         if not len(self._at) or self._at[-1] != len(self._bytes):
             raise ValueError(f"{name}.bin and where its strings begin do not belong together")
+        self._begin = self._at.data  # a memoryview gives a number faster than an array does
 
     @staticmethod
     def write(folder: Path, name: str, strings: Iterable[bytes]) -> None:
@@ -160,17 +162,11 @@ class Strings(Sequence[str]):
     def find(self, string: str) -> int:
         """The row of `string`; -1 if it is not there."""
         wanted = string.encode("utf-8", "surrogatepass")
-        low, high = 0, len(self)
-        while low < high:
-            middle = (low + high) // 2
-            if self._raw(middle) < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        return low if low < len(self) and self._raw(low) == wanted else -1
+        row = bisect_left(range(len(self)), wanted, key=self._raw)
+        return row if row < len(self) and self._raw(row) == wanted else -1
 
     def _raw(self, row: int) -> bytes:
-        return self._bytes[self._at[row] : self._at[row + 1]]
+        return self._bytes[self._begin[row] : self._begin[row + 1]]
 
 
 class Recent(Generic[T]):

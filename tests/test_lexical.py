@@ -7,7 +7,7 @@ from typing import Any
 import bm25s
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.lexical import PAIR_WEIGHT, Lexical, LexicalBuilder, Wanted, pairs, terms
@@ -63,6 +63,7 @@ def test_scores_follow_the_formula(k1: float, b: float) -> None:
 
 
 @given(st.lists(st.text(alphabet="ab c", max_size=12), min_size=1, max_size=8), st.text(alphabet="ab c", max_size=8))
+@settings(deadline=None)  # it writes files
 def test_scores_follow_the_formula_for_any_texts(texts: list[str], question: str) -> None:
     lexical = Lexical.build(texts, k1=0.9, b=0.4)
     found = scores(lexical, question)
@@ -75,6 +76,7 @@ PASSAGES = st.lists(st.lists(WORDS, max_size=12), min_size=1, max_size=20)
 
 
 @given(PASSAGES, st.integers(1, 9), st.integers(1, 5))
+@settings(deadline=None)  # it writes files
 def test_postings_are_those_of_bm25s_however_few_are_sorted_at_a_time(
     passages: list[list[str]], words_at_a_time: int, passages_at_a_time: int
 ) -> None:
@@ -99,6 +101,7 @@ def test_postings_are_those_of_bm25s_however_few_are_sorted_at_a_time(
 
 
 @given(PASSAGES, st.lists(WORDS, max_size=6), st.lists(WORDS, max_size=3), st.integers(1, 25))
+@settings(deadline=None)  # it writes files
 def test_the_best_are_those_of_all_scores(passages: list[list[str]], asked: list[str], more: list[str], k: int) -> None:
     lexical = Lexical.build([" ".join(passage) for passage in passages], k1=1.2, b=0.75)
     wanted = Wanted.of(asked, more, 0.3)
