@@ -104,7 +104,7 @@ def test_an_answer_is_of_one_index(opened: Bot, build: Build, monkeypatch: pytes
         return hits
 
     def of_the_index_that_was_searched(hits: Hits, index: Index, *others: Any) -> Answer:
-        assert all(index.passages[hit.row] is hit.passage for hit in hits)
+        assert all(hit.documents is index.documents for hit in hits)
         return answer(hits, index, *others)
 
     monkeypatch.setattr(bots, "retrieve", with_a_change_after_it)
