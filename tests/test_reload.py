@@ -166,7 +166,7 @@ def test_an_index_that_goes_while_it_is_read_is_no_problem(
 
 
 def damage(folder: Path) -> None:
-    for path in folder.glob("generations/*/passages.jsonl"):
+    for path in folder.glob("generations/*/documents.jsonl"):
         path.write_bytes(path.read_bytes().replace(b"0", b"1"))
 
 
