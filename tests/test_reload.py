@@ -104,7 +104,7 @@ def test_an_answer_is_of_one_index(opened: Bot, build: Build, monkeypatch: pytes
         return hits
 
     def of_the_index_that_was_searched(hits: Hits, index: Index, *others: Any) -> Answer:
-        assert all(index.passages[hit.row] is hit.passage for hit in hits)
+        assert all(hit.documents is index.documents for hit in hits)
         return answer(hits, index, *others)
 
     monkeypatch.setattr(bots, "retrieve", with_a_change_after_it)
@@ -166,8 +166,8 @@ def test_an_index_that_goes_while_it_is_read_is_no_problem(
 
 
 def damage(folder: Path) -> None:
-    for path in folder.glob("generations/*/passages.jsonl"):
-        path.write_bytes(path.read_bytes().replace(b"0", b"1"))
+    *_, newest = sorted(folder.glob("generations/*/documents.jsonl"))  # the one before is being read
+    newest.write_bytes(newest.read_bytes().replace(b"0", b"1"))
 
 
 def of_other_settings(folder: Path) -> None:
