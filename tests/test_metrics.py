@@ -186,12 +186,14 @@ def test_requests_are_counted_by_pattern_and_nothing_asked_is_a_label(app: FastA
         for path in (f"/{SECRET}", f"/api/documents/{SECRET}", f"/source?document={SECRET}", f"/api/{SECRET}"):
             client.get(path)
         client.request(SECRET.upper(), f"/{SECRET}")
+        client.get("/")
         client.get("/style.css", headers={"User-Agent": SECRET, "Referer": SECRET, "X-Request-ID": SECRET})
         statuses = [client.get(f"/api/documents/{number}").status_code for number in range(40)]
         text = client.get("/metrics").text
     found = figures(text)
     assert found["plainquote_http_requests_total", ("POST", "/api/ask", "200")] == 2
     assert found["plainquote_http_requests_total", ("GET", "/style.css", "200")] == 1
+    assert found["plainquote_http_requests_total", ("GET", "/", "200")] == 1
     assert found["plainquote_http_requests_total", ("other", "other", "404")] == 1
     assert 429 in statuses
     limited = [value for (name, labels), value in found.items() if name.endswith("requests_total") and "429" in labels]

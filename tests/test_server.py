@@ -17,6 +17,7 @@ import httpx
 import pytest
 from conftest import ROOT, listening
 from fastapi import FastAPI
+from gradio.context import Context
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
@@ -44,6 +45,7 @@ def opening(make: Callable[[], FastAPI], failed: Callable[[Exception], None] = l
 
 def test_while_it_opens_the_page_is_there_and_questions_wait(bot: Bot) -> None:
     may, asked = threading.Event(), threading.Event()
+    part = Context.id + 1  # of the next Blocks: the first of a process, unless tests have made some
     answers: list[httpx.Response] = []
 
     def make() -> FastAPI:
@@ -53,7 +55,7 @@ def test_while_it_opens_the_page_is_there_and_questions_wait(bot: Bot) -> None:
     def ask(site: str) -> None:
         asked.set()
         given = {"question": "What are the side effects of ketamine?", "history": []}
-        body = {"session_hash": "x", "component_id": 1, "fn_name": "ask", "data": given}
+        body = {"session_hash": "x", "component_id": part, "fn_name": "ask", "data": given}
         answers.append(httpx.post(f"{site}{WAITS}", json=body, timeout=LONG))
 
     with listening(opening(make)) as site:

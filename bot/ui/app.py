@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from bot.accounts import Accounts
@@ -82,7 +81,7 @@ def create_app(bot: Bot) -> FastAPI:
 
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=following)
     files.add_routes(app, config)
-    app.router.routes.append(Route("/", page.answer))
+    app.add_api_route("/", page.answer, methods=["GET", "HEAD"], include_in_schema=False)
     source.add_routes(app, bot)
     about.add_routes(app, bot)
     metrics.add_routes(app, figures, web)

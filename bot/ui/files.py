@@ -7,15 +7,17 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.config import Config
 from bot.ui import theme
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _FOLDER = Path(__file__).parent
 _CHAT = ("call.js", "panel.js", "share.js", "feedback.js", "chat.js", "opening.js")
@@ -93,8 +95,9 @@ def of(config: Config) -> dict[str, File]:
     return found
 
 
-def add_routes(app: Starlette, config: Config) -> None:
-    app.router.routes += [Route(path, file.answer) for path, file in of(config).items()]
+def add_routes(app: FastAPI, config: Config) -> None:
+    for path, file in of(config).items():
+        app.add_api_route(path, file.answer, methods=["GET", "HEAD"], include_in_schema=False)
 
 
 class Kept:
