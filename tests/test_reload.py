@@ -152,7 +152,7 @@ def test_two_builds_in_a_row_take_nothing_from_a_reader(tmp_path: Path, opened: 
 def test_an_index_that_goes_while_it_is_read_is_no_problem(
     opened: Bot, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def gone(folder: Path) -> Index:
+    def gone(folder: Path, **_: object) -> Index:
         build(3)
         raise IndexCorrupt("a file is missing", remedy="none")
 

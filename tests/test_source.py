@@ -409,9 +409,9 @@ def test_when_too_many_pages_are_drawn_one_is_told_to_wait(
     assert got.headers["retry-after"]
 
 
-def test_pages_read_off_their_picture_say_so(own: Bot) -> None:
-    document = own.document("a.pdf")
-    own.index.documents["a.pdf"] = replace(document, recognised=(1,))
+def test_pages_read_off_their_picture_say_so(own: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = replace(own.document("a.pdf"), recognised=(1,))
+    monkeypatch.setattr(own, "document", lambda _: document)
     with visiting(own) as client:
         assert "read from a picture" in client.get(url(**place(own, "a.pdf", WORDS))).text
         assert "read from a picture" not in client.get(url(**place(own, "a.pdf", OTHER))).text

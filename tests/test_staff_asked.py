@@ -171,7 +171,7 @@ def test_the_words_of_questions_are_said_not_to_be_kept(tmp_path: Path) -> None:
     for desk in opened(tmp_path, keep_questions=False, retention_days=77):
         keep(desk)
         text = get(visiting(desk), "/unanswered")
-        assert "In these days 1 questions found nothing" in text
+        assert "In these days 1 question found nothing" in text
         assert "The words of questions are not kept" in text
         assert "keep_questions = true" in text
         assert "after 77 days" in text
@@ -282,7 +282,7 @@ def test_of_a_text_that_changed_the_words_are_those_of_a_generation_that_is_kept
     kept = desk.index / "generations" / generation / "documents.jsonl"
     kept.write_text(kept.read_text().replace("Drink water", "Drink honey"))
     assert "cannot be shown" in get(client, f"/answers/{id}")
-    assert "documents.jsonl is damaged" in caplog.text
+    assert "the document a.txt in the index is damaged" in caplog.text
 
 
 def test_an_unknown_answer_is_not_found(desk: Desk) -> None:
