@@ -259,11 +259,13 @@ def test_the_page_is_whole_before_any_script() -> None:
     assert markup.index('<textarea id="question"') < markup.index(files.CHAT) < markup.index("<gradio-app")
     assert "Gradio" not in re.sub(r"<(script|style).*?</\1>", "", markup, flags=re.DOTALL)
     assert "manifest" not in markup
+    assert markup.index("</gradio-app>") < markup.index("import('./assets/a.js')")
     assert markup.index("</noscript>") < markup.index('<link rel="stylesheet"')
 
 
 GRADIO = """<html lang="en"><head><meta property="og:title" content="Gradio" /><meta
   name="twitter:creator" content="@Gradio" /><link rel="manifest" href="/manifest.json" />
+<script type="module" crossorigin src="./assets/a.js"></script>
 <link rel="stylesheet" crossorigin href="./assets/a.css"></head><body class="x"><gradio-app></gradio-app></body>"""
 
 

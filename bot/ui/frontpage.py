@@ -22,6 +22,10 @@ _MANY = 8
 """Pages that are kept: Gradio makes another one for each address under which the server is reached."""
 _STYLES = re.compile(r'<link rel="stylesheet"[^>]*>')
 """They come after the form: a browser shows nothing that stands behind a style which is not there yet."""
+_ENTRY = re.compile(r'<script type="module"[^>]* src="(\./[\w./-]+)"></script>')
+_AFTERWARDS = "<script>requestAnimationFrame(() => setTimeout(() => import('%s')));</script>"
+"""Gradio's script runs once the form has been painted, and never before its element has been read to its end: it would
+then not know the element's attributes."""
 _LANGUAGE = re.compile(r'(<html\s+)lang="[^"]*"')
 _BODY = re.compile(r"<body[^>]*>")
 
@@ -70,7 +74,9 @@ def around(page: str, config: Config, starters: Sequence[str], loads: Sequence[s
     at once."""
     page = _LANGUAGE.sub(lambda tag: tag[1] + of_language(config.clinic.language), _THEIRS.sub("", page), count=1)
     styles, page = "".join(_STYLES.findall(page)), _STYLES.sub("", page)
+    entries, page = _ENTRY.findall(page), _ENTRY.sub("", page)
     page = page.replace("</head>", f"{_head(config)}</head>", 1)
+    page = page.replace("</body>", f"{''.join(_AFTERWARDS % entry for entry in entries)}</body>", 1)
     body = _body(config, starters, opening=False) + "".join(map(_preload, loads)) + _theme(page) + styles
     return _file(_BODY.sub(lambda tag: tag[0] + body, page, count=1), config, gradio=True)
 
