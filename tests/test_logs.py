@@ -171,6 +171,7 @@ def test_a_thread_that_fails_and_a_warning_are_logged(
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     shown = warnings.showwarning
+    logging.captureWarnings(False)  # a server in this process may have taken them over before
     logs.take_over()
     try:
         thread = threading.Thread(target=lambda: int(SECRET), name="follow")

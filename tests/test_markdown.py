@@ -141,7 +141,7 @@ def test_hostile_tables_take_linear_time(unit: str) -> None:
     start = time.process_time()
     load(unit * 10_000)
     load("a|b\n-|-\n" + unit * 10_000)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 60  # of all threads here; minutes where it is not linear
 
 
 # Front matter
