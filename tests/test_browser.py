@@ -311,6 +311,7 @@ def slowly(context: BrowserContext) -> Page:
 def test_one_can_ask_before_gradio_has_come(visits: BrowserContext, site: str) -> None:
     page = slowly(visits)
     page.goto(site, wait_until="commit")
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_enabled()
     ask(page, SIDE_EFFECTS)
     expect(page.locator("h2.question")).to_have_text(SIDE_EFFECTS)
     expect(page.get_by_label("Your question")).to_have_value("")

@@ -309,7 +309,8 @@ def test_an_outage_stops_nobody_and_what_waits_is_written_after_it(
             kept.answers()
         rename(url, "away", "answers")
         written(kept)
-        until(lambda: kept.status().state == "ok")
+        until(lambda: len(caplog.records) == 2)
+    assert kept.status().state == "ok"
     assert {row.shown.id for row in kept.export()} == {first, *ids}
     assert [line.levelname for line in caplog.records] == ["ERROR", "WARNING"]
     assert "secret" not in caplog.text

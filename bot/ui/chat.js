@@ -78,3 +78,5 @@ element.querySelector("#clear").addEventListener("click", () => {
   box.focus();
   scrollTo({ top: 0 });
 });
+
+send.disabled = false; // one who was quicker than this script has not sent the form in vain

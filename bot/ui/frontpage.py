@@ -23,7 +23,10 @@ _MANY = 8
 _STYLES = re.compile(r'<link rel="stylesheet"[^>]*>')
 """They come after the form: a browser shows nothing that stands behind a style which is not there yet."""
 _ENTRY = re.compile(r'<script type="module"[^>]* src="(\./[\w./-]+)"></script>')
-_AFTERWARDS = "<script>requestAnimationFrame(() => setTimeout(() => import('%s')));</script>"
+_AFTERWARDS = (
+    "<script>requestAnimationFrame(() => setTimeout(() => document.head.append("
+    "Object.assign(document.createElement('script'), {type: 'module', src: '%s'}))));</script>"
+)
 """Gradio's script runs once the form has been painted, and never before its element has been read to its end: it would
 then not know the element's attributes."""
 _LANGUAGE = re.compile(r'(<html\s+)lang="[^"]*"')

@@ -110,7 +110,7 @@ def _composer(say: Say) -> str:
         f'<button type="button" id="clear">{say("clear")}</button></span></div>'
         f'<div class="asking"><textarea id="question" rows="1" autocomplete="off" enterkeyhint="send" '
         f'placeholder="{say("input_placeholder")}"></textarea>'
-        f'<button id="send">{say("send")}</button></div></form>'
+        f'<button id="send" disabled>{say("send")}</button></div></form>'
     )
 
 
