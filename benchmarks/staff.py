@@ -129,7 +129,7 @@ def fill(store: Store, bot: Bot, count: int) -> None:
         for one in rows
         if random.random() < 0.1
     ]
-    with writing(store._database) as connection:
+    with writing(store._database.engine) as connection:
         connection.execute(feedback.insert(), told)
 
 

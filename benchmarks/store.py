@@ -91,7 +91,7 @@ def fill(store: Store, count: int) -> float:
     rate = count / (time.perf_counter() - start)
     assert store.status().lost == 0
     told = [shown for shown in rows if random.random() < 0.1]
-    with writing(store._database) as connection:
+    with writing(store._database.engine) as connection:
         connection.execute(
             module.feedback.insert(),
             [

@@ -238,6 +238,26 @@ def test_a_slow_answer_is_no_slow_request() -> None:
         assert httpx.get(site, timeout=LONG).text == "here"
 
 
+def test_an_answer_is_sent_as_soon_as_it_is_there() -> None:
+    """A server that lets small packets wait for each other (Nagle) costs a browser some 40 ms an answer."""
+
+    async def waits() -> bool:
+        served: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            sent = writer.get_extra_info("socket")
+            served.set_result(sent.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with _listen("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(serve, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.close()
+                return not await served
+
+    assert not asyncio.run(waits())
+
+
 def test_an_address_that_is_taken_is_said_before_anything_is_opened() -> None:
     def opened() -> Bot:
         pytest.fail("it was opened")

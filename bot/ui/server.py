@@ -155,9 +155,11 @@ def _done(number: int, frame: FrameType | None) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        family, kind, protocol, _, address = found[0]
         with contextlib.ExitStack() as undo:
-            listener = undo.enter_context(socket.socket(family))
+            # asyncio sends at once (TCP_NODELAY) only from a socket that names its protocol.
+            listener = undo.enter_context(socket.socket(family, kind, protocol))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen()  # who comes from now on waits for the server instead of being turned away
