@@ -43,7 +43,7 @@ STOP_WORDS = frozenset(
 def _stemmer() -> Any:
     import Stemmer
 
-    return Stemmer.Stemmer("english")
+    return Stemmer.Stemmer("english", 0)  # `stem` keeps what it found
 
 
 @lru_cache(maxsize=1 << 16)

@@ -22,7 +22,7 @@ from bot.engine import DECIMALS, Block, Scores, Within
 from bot.errors import IndexCorrupt, IndexUnusable
 from bot.generations import REBUILD
 from bot.lexical import POSTINGS, Lexical, LexicalBuilder, Wanted
-from bot.tables import Rows, mapped
+from bot.tables import Rows, mapped, rows_of
 from bot.vectors import Lists, nearest
 
 _ROWS = 4096
@@ -135,9 +135,7 @@ class LocalEngine:
     def sentences(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         first = self._starts[rows]
         counts = self._starts[rows + 1] - first
-        starts = np.cumsum(counts) - counts
-        at = np.repeat(first - starts, counts) + np.arange(counts.sum())
-        return self._sentences[at], counts
+        return self._sentences[rows_of(first, counts)], counts
 
     def sentence_cosines(self, vector: np.ndarray, row: int) -> np.ndarray:
         own = self._sentences[self._starts[row] : self._starts[row + 1]]

@@ -443,7 +443,7 @@ class MilvusEngine:
         self._milvus = milvus
         self._place = place
         self._hashes = hashes
-        self._kept: Recent[_Row] = Recent(_MEMORY)
+        self._kept: Recent[int, _Row] = Recent(_MEMORY)
         self._counted = False
         self.words = words
         self.passages = place.passages

@@ -14,6 +14,7 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import overload
 
@@ -23,7 +24,7 @@ from bot.documents import Document
 from bot.errors import IndexCorrupt
 from bot.generations import REBUILD
 from bot.passages import Passage
-from bot.tables import Lines, LinesWriter, Recent, Rows, Strings, mapped
+from bot.tables import Lines, LinesWriter, Recent, Rows, Strings, mapped, rows_of
 
 SHOWN = (
     "documents_at.npy",
@@ -58,13 +59,15 @@ class Documents(Mapping[str, Document]):
             raise ValueError("the documents and their ids do not belong together")
         self._place_of = np.empty(len(self._row_of), dtype=np.int32)
         self._place_of[self._row_of] = np.arange(len(self._row_of), dtype=np.int32)
-        self._recent: Recent[Document] = Recent(_MEMORY)
+        self._recent: Recent[str, Document] = Recent(_MEMORY)
 
     def __getitem__(self, id: str) -> Document:
+        if (found := self._recent.get(id)) is not None:  # its row need not be looked for
+            return found
         row = self.row(id)
         if row < 0:
             raise KeyError(id)
-        return self.at(row)
+        return self._made(id, row)
 
     def __contains__(self, id: object) -> bool:
         return isinstance(id, str) and self.row(id) >= 0
@@ -77,13 +80,16 @@ class Documents(Mapping[str, Document]):
 
     def at(self, row: int) -> Document:
         """The document of a row. Raises IndexCorrupt if it is not as it was written."""
-        if (found := self._recent.get(row)) is not None:
-            return found
+        id = self.id(row)
+        found = self._recent.get(id)
+        return self._made(id, row) if found is None else found
+
+    def _made(self, id: str, row: int) -> Document:
         line = self._lines.line(row)
         if hashlib.sha256(line).digest() != self._hashes[row].tobytes():
-            raise IndexCorrupt(f"the document {self.id(row)} in the index is damaged", remedy=REBUILD)
+            raise IndexCorrupt(f"the document {id} in the index is damaged", remedy=REBUILD)
         made = Document.from_dict(json.loads(line))
-        self._recent.put(row, made, len(line))
+        self._recent.put(id, made, len(line))
         return made
 
     def id(self, row: int) -> str:
@@ -129,10 +135,11 @@ class Passages(Sequence[Passage]):
     def at(self, rows: np.ndarray) -> list[Passage]:
         """Those of several rows, in their order."""
         documents = {row: self._documents.id(row) for row in np.unique(self._rows[rows, 0]).tolist()}
-        spans = zip(self._spans_at[rows].tolist(), self._spans_at[rows + 1].tolist(), strict=True)
+        counts = self._spans_at[rows + 1] - self._spans_at[rows]
+        spans = map(tuple, self._spans[rows_of(self._spans_at[rows], counts)].tolist())
         return [
-            Passage(documents[document], start, end, section, tuple(map(tuple, self._spans[first:last].tolist())))
-            for (document, start, end, section), (first, last) in zip(self._rows[rows].tolist(), spans, strict=True)
+            Passage(documents[document], start, end, section, tuple(islice(spans, count)))
+            for (document, start, end, section), count in zip(self._rows[rows].tolist(), counts.tolist(), strict=True)
         ]
 
     def of(self, document: str) -> range:

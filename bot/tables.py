@@ -21,12 +21,19 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
 def mapped(path: Path) -> np.ndarray:
     """The array in a .npy file, read only. Raises OSError, or ValueError for a file that is none."""
     return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def rows_of(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The rows of several ranges, one range after the other: (sum of counts,). first, counts: (n,)."""
+    found: np.ndarray = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    return found
 
 
 class Rows:
@@ -169,27 +176,27 @@ class Strings(Sequence[str]):
         return self._bytes[self._begin[row] : self._begin[row + 1]]
 
 
-class Recent(Generic[T]):
-    """What was made lately, by row, the oldest forgotten first; at most so many bytes of it. Safe for threads."""
+class Recent(Generic[K, T]):
+    """What was made lately, by its key, the oldest forgotten first; at most so many bytes of it. Safe for threads."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._held: OrderedDict[int, tuple[T, int]] = OrderedDict()
+        self._held: OrderedDict[K, tuple[T, int]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def get(self, row: int) -> T | None:
+    def get(self, key: K) -> T | None:
         with self._lock:
-            if row not in self._held:
+            if key not in self._held:
                 return None
-            self._held.move_to_end(row)
-            return self._held[row][0]
+            self._held.move_to_end(key)
+            return self._held[key][0]
 
-    def put(self, row: int, made: T, size: int) -> None:
+    def put(self, key: K, made: T, size: int) -> None:
         with self._lock:
-            if row in self._held:
+            if key in self._held:
                 return
-            self._held[row] = made, size
+            self._held[key] = made, size
             self._bytes += size
             while self._bytes > self._most and len(self._held) > 1:
                 _, (_, gone) = self._held.popitem(last=False)

@@ -354,6 +354,32 @@ def test_a_question_does_not_wait_for_gradio_in_vain(visits: BrowserContext, sit
     expect(page.get_by_label("Your question")).to_have_value(SIDE_EFFECTS)
 
 
+LOOK = """() => [...document.querySelectorAll(".top, .top *, .chat, .chat *")]
+  .filter((one) => !one.closest("template, script"))
+  .map((one) => {
+    const style = getComputedStyle(one);
+    const shown = ["display", "color", "backgroundColor", "fontFamily", "fontSize", "fontWeight", "lineHeight"];
+    const sides = ["Top", "Right", "Bottom", "Left"].flatMap((side) =>
+      [`margin${side}`, `padding${side}`, `border${side}Width`]);
+    return [one.outerHTML.slice(0, 60), ...[...shown, ...sides].map((name) => `${name}: ${style[name]}`)];
+  })"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_looks_otherwise_once_gradio_is_there(browser: Browser, site: str, scheme: Any) -> None:
+    for context in visit(browser, site, color_scheme=scheme, reduced_motion="reduce"):
+        context.route("**/assets/index-*.js", lambda route: route.abort())
+        page = open_chat(context, site)
+        page.get_by_label("Your question").focus()
+        before = page.evaluate(LOOK)
+        context.unroute("**/assets/index-*.js")
+        page = open_chat(context, site)
+        expect(page.locator("gradio-app .chat")).to_be_visible()
+        page.get_by_label("Your question").focus()
+        for was, now in zip(before, page.evaluate(LOOK), strict=True):
+            assert now == was
+
+
 def test_all_that_gradio_loads_is_asked_for_at_once(visits: BrowserContext, site: str) -> None:
     page = visits.new_page()
     early: list[str] = []

@@ -259,8 +259,10 @@ def test_the_page_is_whole_before_any_script() -> None:
     assert markup.index('<textarea id="question"') < markup.index(files.CHAT) < markup.index("<gradio-app")
     assert "Gradio" not in re.sub(r"<(script|style).*?</\1>", "", markup, flags=re.DOTALL)
     assert "manifest" not in markup
-    assert markup.index("</gradio-app>") < markup.index("src: './assets/a.js'")
-    assert markup.index("</noscript>") < markup.index('<link rel="stylesheet"')
+    assert markup.index("</gradio-app>") < markup.index('"src": "./assets/a.js"')
+    assert markup.index("</gradio-app>") < markup.index('"href": "./assets/a.css"')
+    assert not re.findall("<script[^>]+src=", markup)
+    assert '<link rel="stylesheet"' not in markup
 
 
 GRADIO = """<html lang="en"><head><meta property="og:title" content="Gradio" /><meta

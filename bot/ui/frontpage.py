@@ -3,6 +3,7 @@ being opened, and while the browser loads Gradio, within whose part the conversa
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -20,15 +21,15 @@ from bot.ui.render import chat, sayer, top
 _THEIRS = re.compile(r'\s*<meta\s+(?:property="og|name="(?:twitter|viewport))[^>]*>|\s*<link rel="manifest"[^>]*>')
 _MANY = 8
 """Pages that are kept: Gradio makes another one for each address under which the server is reached."""
-_STYLES = re.compile(r'<link rel="stylesheet"[^>]*>')
-"""They come after the form: a browser shows nothing that stands behind a style which is not there yet."""
+_STYLE = re.compile(r'<link rel="stylesheet"[^>]* href="(\./[\w./-]+)"[^>]*>')
 _ENTRY = re.compile(r'<script type="module"[^>]* src="(\./[\w./-]+)"></script>')
 _AFTERWARDS = (
-    "<script>requestAnimationFrame(() => setTimeout(() => document.head.append("
-    "Object.assign(document.createElement('script'), {type: 'module', src: '%s'}))));</script>"
+    "<script>requestAnimationFrame(() => setTimeout(() => document.head.prepend("
+    "...%s.map(([tag, about]) => Object.assign(document.createElement(tag), about)))));</script>"
 )
-"""Gradio's script runs once the form has been painted, and never before its element has been read to its end: it would
-then not know the element's attributes."""
+"""Gradio's style and script come once the form has been painted: a browser shows nothing that stands behind a style
+which is not there yet. The style comes before ours, which has the last word. The script never runs before its element
+has been read to its end: it would then not know the element's attributes."""
 _LANGUAGE = re.compile(r'(<html\s+)lang="[^"]*"')
 _BODY = re.compile(r"<body[^>]*>")
 
@@ -76,11 +77,11 @@ def around(page: str, config: Config, starters: Sequence[str], loads: Sequence[s
     """Gradio's page as ours: its title, language, icon and styles, and the form. `loads`: what it loads, to be fetched
     at once."""
     page = _LANGUAGE.sub(lambda tag: tag[1] + of_language(config.clinic.language), _THEIRS.sub("", page), count=1)
-    styles, page = "".join(_STYLES.findall(page)), _STYLES.sub("", page)
-    entries, page = _ENTRY.findall(page), _ENTRY.sub("", page)
-    page = page.replace("</head>", f"{_head(config)}</head>", 1)
-    page = page.replace("</body>", f"{''.join(_AFTERWARDS % entry for entry in entries)}</body>", 1)
-    body = _body(config, starters, opening=False) + "".join(map(_preload, loads)) + _theme(page) + styles
+    theirs = [("link", {"rel": "stylesheet", "href": style, "crossOrigin": ""}) for style in _STYLE.findall(page)]
+    theirs += [("script", {"type": "module", "src": entry}) for entry in _ENTRY.findall(page)]
+    page = _ENTRY.sub("", _STYLE.sub("", page)).replace("</head>", f"{_head(config)}</head>", 1)
+    page = page.replace("</body>", f"{_AFTERWARDS % json.dumps(theirs)}</body>", 1)
+    body = _body(config, starters, opening=False) + "".join(map(_preload, loads)) + _theme(page)
     return _file(_BODY.sub(lambda tag: tag[0] + body, page, count=1), config, gradio=True)
 
 
