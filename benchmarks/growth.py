@@ -46,6 +46,7 @@ from bot.lexical import terms
 from bot.local import LocalBuilder
 from bot.passages import Passage
 from bot.records import RecordsWriter
+from bot.spelling import vocabulary
 from bot.tables import write_lines
 
 ASKED, BLOCK = 200, 2000
@@ -187,7 +188,9 @@ def simulated(corpus: Path, real: Index, encoder: CompiledEncoder, pool: np.ndar
         records.close()
         write_lines(stage, "sources", [dataclasses.asdict(SourceFile("made-up.jsonl", 0, 0, "0" * 64))])
         write_lines(stage, "files", [])
-        shown = {"counts": dict(real.vocabulary), "named": list(real.named)}
+        lines = [json.loads(line) for line in corpus.read_text(encoding="utf-8").splitlines()]
+        counts = vocabulary(text for line in lines for text in (line["text"], line.get("title", "")))
+        shown = {"counts": counts, "named": [line["title"] for line in lines if line.get("title")]}
         (stage / "vocabulary.json").write_text(json.dumps(shown), encoding="utf-8")
         facts = {
             "model": building.describe(encoder),

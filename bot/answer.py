@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from bot import texts
 from bot.confidence import Calibration, features
 from bot.config import Config
@@ -214,8 +216,8 @@ def choose(hits: Hits, index: Index, encoder: Encoder, config: Config, calibrati
     for hit in likely:
         (withheld if _is_withheld(hit, config, today) else sure).append(hit)
     # Of the others only those can say the same words that are as long: their documents alone are read.
-    lengths = {hit.end - hit.start for hit in sure}
-    fresh = _fresh([hit for hit in hits if hit.end - hit.start in lengths], index, config)
+    as_long = np.isin(hits.lengths, [hit.end - hit.start for hit in sure])
+    fresh = _fresh([hits[at] for at in np.flatnonzero(as_long).tolist()], index, config)
     same = _by_text([hit for hit in fresh if not _is_withheld(hit, config, today)])
     first = {text: next((hit for hit in twins if hit in sure), None) for text, twins in same.items()}
     chosen = [hit for hit in sure if first.get(hit.text) is hit]

@@ -130,7 +130,7 @@ class Searching:
     url: str = ""
     token: str = field(default="", repr=False)
     timeout: float = 10.0
-    exact_up_to: int = 50_000
+    exact_up_to: int = 20_000
     recall: float = 0.99
 
     def shape(self) -> dict[str, Any]:

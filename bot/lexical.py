@@ -234,11 +234,12 @@ class Lexical(Terms):
         than the `k`-th best has already, no other passage can come in: the frequent words, which add least, are hardly
         ever read as a whole (Turtle and Flood 1995, "MaxScore").
         """
-        most = {term: weight * float(data.max()) for term, weight, _, data in self._held(wanted)}
+        held = self._held(wanted)
+        most = {term: weight * float(data.max()) for term, weight, _, data in held}
         rest, least = sum(most.values()), 0.0
         scores = np.zeros(self.passages, dtype=np.float32)
         read = [np.empty(0, dtype=np.int32)]
-        for term, weight, passages, data in sorted(self._held(wanted), key=lambda held: -most[held[0]]):
+        for term, weight, passages, data in sorted(held, key=lambda one: -most[one[0]]):
             if rest * _MARGIN < least:
                 break
             scores[passages] += np.float32(weight) * data

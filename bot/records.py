@@ -142,6 +142,11 @@ class Passages(Sequence[Passage]):
             for (document, start, end, section), count in zip(self._rows[rows].tolist(), counts.tolist(), strict=True)
         ]
 
+    def lengths(self, rows: np.ndarray) -> np.ndarray:
+        """In characters: (rows,)."""
+        found: np.ndarray = self._rows[rows, 2] - self._rows[rows, 1]
+        return found
+
     def of(self, document: str) -> range:
         """The rows of a document's passages. Raises KeyError if there is no such document."""
         row = self._documents.row(document)

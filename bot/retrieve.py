@@ -22,6 +22,8 @@ CONTEXT_PLACES = 10
 EXPANSION_WEIGHT = 0.3
 MOST_RANKED = 20_000
 """Passages of each list that are ranked where all are wanted: what a person may look through, and a page waits for."""
+_AT_ONCE = 16
+"""Hits that are made together: a few more than an answer considers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,14 @@ class Hits(Sequence[Hit]):
     """The hits of one query, best first; equal scores are ordered by row.
 
     vector: of the question's own words, (d,) float32, unit length. terms: their content words, stemmed, repeats kept.
+    lengths: of each passage, in characters, (n,).
     """
 
     query: Query
     vector: np.ndarray
     terms: tuple[str, ...]
-    found: tuple[Hit, ...]
+    found: Sequence[Hit]
+    lengths: np.ndarray
     timings: Timings
 
     @overload
@@ -167,7 +171,6 @@ def retrieve(
             candidates = index.search(whole.vector, whole.wanted, listed, rows)
     order = np.lexsort((candidates.rows, -scores))[: None if every else k]
     columns = (
-        candidates.rows,
         scores,
         candidates.dense,
         candidates.sentence,
@@ -175,26 +178,57 @@ def retrieve(
         candidates.dense_rank,
         candidates.lexical_rank,
     )
-    passages = index.passages.at(candidates.rows[order])
-    ordered = zip(passages, *(column[order].tolist() for column in columns), strict=True)
-    hits = tuple(
-        Hit(
-            rank=rank,
-            row=row,
-            passage=passage,
-            score=score,
-            dense=dense,
-            sentence=sentence,
-            lexical=round(lexical, 6),
-            dense_rank=dense_rank or None,
-            lexical_rank=lexical_rank or None,
-            documents=index.documents,
-        )
-        for rank, (passage, row, score, dense, sentence, lexical, dense_rank, lexical_rank) in enumerate(
-            ordered, start=1
-        )
-    )
-    return Hits(query, alone.vector, alone.terms, hits, timings)
+    ranked = _Ranked(candidates.rows[order], [column[order] for column in columns], index)
+    return Hits(query, alone.vector, alone.terms, ranked, index.passages.lengths(ranked.rows), timings)
+
+
+class _Ranked(Sequence[Hit]):
+    """The hits of these rows, made some at a time when they are looked at: most never are."""
+
+    def __init__(self, rows: np.ndarray, columns: Sequence[np.ndarray], index: Index) -> None:
+        """columns: of each row the score, the cosines, BM25 and the ranks, as `Hit` has them."""
+        self.rows = rows
+        self._columns = columns
+        self._index = index
+        self._made: dict[int, list[Hit]] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, at: int) -> Hit: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Hit]: ...
+    def __getitem__(self, at: int | slice) -> Hit | Sequence[Hit]:
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self)))]
+        block, place = divmod(range(len(self))[at], _AT_ONCE)
+        if block not in self._made:
+            self._made[block] = self._make(block * _AT_ONCE)
+        return self._made[block][place]
+
+    def _make(self, first: int) -> list[Hit]:
+        some = slice(first, first + _AT_ONCE)
+        rows = self.rows[some]
+        columns = (column[some].tolist() for column in self._columns)
+        made = zip(self._index.passages.at(rows), rows.tolist(), *columns, strict=True)
+        return [
+            Hit(
+                rank=rank,
+                row=row,
+                passage=passage,
+                score=score,
+                dense=dense,
+                sentence=sentence,
+                lexical=round(lexical, 6),
+                dense_rank=dense_rank or None,
+                lexical_rank=lexical_rank or None,
+                documents=self._index.documents,
+            )
+            for rank, (passage, row, score, dense, sentence, lexical, dense_rank, lexical_rank) in enumerate(
+                made, start=first + 1
+            )
+        ]
 
 
 def wanted(query: Query) -> Wanted:

@@ -39,6 +39,8 @@ class Lists:
     def __init__(self, path: Path) -> None:
         """Raises OSError or RuntimeError for a file that cannot be read. It is mapped into memory."""
         index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+        stored: Any = faiss.downcast_InvertedLists(index.invlists)
+        stored.prefetch_nthread = 0  # starting threads takes longer than the search
         self._index = index
         self.vectors: int = index.ntotal
         self.lists: int = index.nlist
