@@ -187,7 +187,7 @@ def cold(index: Path, question: str, rounds: int) -> None:
     for _ in range(rounds):
         for name, (command, backend) in rows.items():
             began = time.perf_counter()
-            environment = {**os.environ, "PLAINQUOTE_MODEL_BACKEND": backend}
+            environment = {**os.environ, "PLAINQUOTE_MODEL_BACKEND": backend, "PYTHONDONTWRITEBYTECODE": ""}
             subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
             wall[name].append(time.perf_counter() - began)
     least = {name: min(times) for name, times in wall.items()}
