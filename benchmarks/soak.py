@@ -10,7 +10,8 @@ the time the server is killed (SIGKILL), and started again at once, as a service
 Every response is compared with what a `Bot` over one edition says. It must be that answer, every word, offset and hash
 the same and the scores within `APART` (a passage that is embedded again, among others, has another last digit; timings
 are left out), of an edition that was in use while it was asked or within `LAG` seconds before. A request whose
-connection was refused or broke while no server was up is asked again and counted as cut off; any other failure is an
+connection was refused or broke while no server was up, or that was told that the documents are being opened, is asked
+again and counted as cut off; any other failure is an
 error. The exit status is 1 for an error, a wrong answer, or memory that grew by more than `GROWTH_MB` between the
 first and the last third of the last server's life.
 """
@@ -259,7 +260,7 @@ class Soak:
 
     def _is_up(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=5).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{self.port}/ready", timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -305,6 +306,10 @@ class Soak:
                 wrong = f"{type(error).__name__} while the server was up"
                 return Outcome(request.kind, began, self.now(), wrong, request.telling)
             ended = self.now()
+            if told.status_code == 503 and self._was_down(began, ended):  # the documents are being opened
+                self.cut_off += 1
+                time.sleep(0.2)
+                continue
             return Outcome(request.kind, began, ended, self._wrong(request, told, began, ended), request.telling)
         return None
 
