@@ -1,7 +1,7 @@
 """Plainquote beside other libraries, in one run: the same model, passages, questions and cores.
 
     python benchmarks/peers DATASET [DATASET …] [--environment .make/peers] [--json FILE]
-    python benchmarks/peers DATASET --simulate 100000
+    python benchmarks/peers DATASET --made INDEX
 
 DATASET is a folder as `bot eval` takes it; with ``queries_resolved.jsonl`` in it, these questions are ranked too. The
 other libraries live in an environment of their own, which this command makes from ``requirements.txt`` beside it. Each
@@ -15,8 +15,9 @@ process.
 A dataset of more passages than --once is embedded once, and its vectors are handed to all; Plainquote's index of it is
 the one that `bot eval` keeps. Both are kept in --cache. So no index seconds are told of such a dataset.
 
-With --simulate, the documents of the dataset are repeated until there are so many passages, and their vectors are
-simulated and handed to all: it shows memory and the time of a search, not of an encoder, and says nothing of quality.
+With --made, INDEX is one that `benchmarks/growth.py` made up and left in its --folder: its passages and vectors are
+handed to all, and the questions of the dataset asked. That shows the memory and the time of a search at that size, not
+of an encoder, and says nothing of quality. `ask` is left out: the passages have no source to be compared with.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import simulated
 
+from bot import generations
 from bot.config import Config
 from bot.corpus import read_corpus
 from bot.embed import load_encoder
@@ -49,6 +50,7 @@ from bot.evaluation.datasets import Dataset, read_dataset
 from bot.evaluation.opening import open_bot
 from bot.evaluation.ranking import judge
 from bot.evaluation.trec import ordered
+from bot.index import Index
 from bot.passages import cut
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +87,7 @@ Figures = dict[str, dict[str, Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A dataset in a folder that all build in. documents: of each passage. vectors: the file of simulated ones."""
+    """A dataset in a folder that all build in. documents: of each passage. vectors: a file that all are given."""
 
     name: str
     folder: Path
@@ -143,7 +145,7 @@ def main() -> None:
     parser.add_argument("--environment", type=Path, default=ROOT / ".make" / "peers", metavar="DIR")
     parser.add_argument("--once", type=int, default=2000, metavar="PASSAGES")
     parser.add_argument("--cache", type=Path, default=Path(".cache") / "plainquote", metavar="DIR")
-    parser.add_argument("--simulate", type=int, default=0, metavar="PASSAGES")
+    parser.add_argument("--made", type=Path, metavar="INDEX")
     parser.add_argument("--questions", type=int, default=100, help="that are timed")
     parser.add_argument("--ranked", type=int, default=2000, help="questions of a dataset, at most, for the quality")
     parser.add_argument("--rounds", type=int, default=2, help="of each number of clients")
@@ -156,9 +158,17 @@ def main() -> None:
     versions = install(options.environment)
     load = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory() as work:
-        prepared = [prepare(path, Path(work), options) for path in options.datasets]
+        if options.made:
+            options.only = [name for name in options.only if name != ASK]
+            prepared = [handed(options.datasets[0], options.made, Path(work))]
+        else:
+            prepared = [prepare(path, Path(work), options) for path in options.datasets]
         largest, *others = sorted(prepared, key=lambda one: len(one.documents), reverse=True)
-        built = {name: build(name, prepared, options.environment) for name in options.only if name != ASK}
+        built = {
+            name: build(name, prepared, options.environment)
+            for name in options.only
+            if name != ASK and not (options.made and name == OURS)
+        }
         quality: dict[str, Figures] = {}
         with contextlib.ExitStack() as running:
             workers, starts = {}, {}
@@ -166,7 +176,7 @@ def main() -> None:
                 worker, seconds = start(name, largest, options.environment)
                 workers[name], starts[name] = running.enter_context(worker), [seconds]
             speed = timed(largest, workers, options)
-            for one in (largest, *others) if not options.simulate else ():
+            for one in (largest, *others) if not options.made else ():
                 for worker in workers.values():
                     worker.open(one)
                 quality |= rank(one, workers, options.ranked)
@@ -181,8 +191,8 @@ def main() -> None:
         "machine": f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}",
         "load": [round(value, 1) for value in load],
         "versions": versions,
-        "simulated": bool(options.simulate),
-        "once": [one.name for one in prepared if one.vectors and not options.simulate],
+        "made": bool(options.made),
+        "once": [one.name for one in prepared if one.vectors and not options.made],
         "passages": {one.name: len(one.documents) for one in prepared},
         "timed": largest.name,
         "build": built,
@@ -223,18 +233,10 @@ def prepare(path: Path, work: Path, options: argparse.Namespace) -> Prepared:
     encoder = load_encoder(config.model)
     documents = read_corpus(folder / "corpus", rules).documents
     cuts = [one for document in documents for one in cut(document, encoder, config.passages)]
-    if options.simulate > len(cuts):
-        copies = -(-options.simulate // len(cuts))
-        repeat(folder / "corpus" / "corpus.jsonl", copies)
-        documents = read_corpus(folder / "corpus", rules).documents
-        cuts = [one for document in documents for one in cut(document, encoder, config.passages)]
     texts = [text for _, text in cuts]
-    with (folder / "passages.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps({"text": text}) + "\n" for text in texts)
+    write_passages(folder, texts)
     vectors = folder / "vectors.npy"
-    if options.simulate:
-        np.save(vectors, simulated.vectors(texts))
-    elif len(texts) > options.once:
+    if len(texts) > options.once:
         kept = options.cache / f"{hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]}.npy"
         if not kept.exists():
             print(f"{dataset.name}: embedding {len(texts)} passages for all", file=sys.stderr)
@@ -255,13 +257,21 @@ def prepare(path: Path, work: Path, options: argparse.Namespace) -> Prepared:
     )
 
 
-def repeat(corpus: Path, copies: int) -> None:
-    """So many of each record, each copy with an id and a title of its own."""
-    records = [json.loads(line) for line in corpus.read_text(encoding="utf-8").splitlines() if line.strip()]
-    with corpus.open("w", encoding="utf-8") as file:
-        for number, record in itertools.product(range(copies), records):
-            own = {"_id": f"{record['_id']}#{number}", "title": f"{record.get('title', '')} {number}"}
-            file.write(json.dumps({**record, **own}) + "\n")
+def handed(path: Path, made: Path, work: Path) -> Prepared:
+    """What is in the index `made`, for the questions of a dataset."""
+    folder = work / "made"
+    folder.mkdir()
+    index = Index.load(made)
+    assert index.home
+    write_passages(folder, (index.documents[one.document].text[one.start : one.end] for one in index.passages))
+    shutil.copyfile(generations.current(made).folder / "vectors.npy", folder / "vectors.npy")
+    (folder / OURS).symlink_to(made.resolve())
+    return Prepared("made", folder, read_dataset(path), None, list(index.documents), folder / "vectors.npy")
+
+
+def write_passages(folder: Path, texts: Iterable[str]) -> None:
+    with (folder / "passages.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"text": text}) + "\n" for text in texts)
 
 
 def build(name: str, prepared: Sequence[Prepared], environment: Path) -> dict[str, dict[str, Any]]:
@@ -357,7 +367,7 @@ def show(found: Mapping[str, Any], only: Sequence[str]) -> None:
     print(", ".join(f"{name} {passages} passages" for name, passages in found["passages"].items()), end="\n\n")
     table(
         ["index", "seconds", "CPU seconds", "passages/s", "peak MB", "disk MB"],
-        [[LIBRARIES[name], *totals(found, name)] for name in only if name != ASK],
+        [[LIBRARIES[name], *totals(found, name)] for name in only if name in found["build"]],
     )
     head = ["p50 ms", "p95 ms", "CPU p50 ms", *(f"questions/s, {n}" for n in CLIENTS), "peak MB", "cold start s"]
     table([f"{found['timed']}", *head], [[LIBRARIES[name], *row(found["speed"][name])] for name in only])

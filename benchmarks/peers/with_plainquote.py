@@ -1,25 +1,13 @@
 """Plainquote: `Index.update`, which is `bot index`, and `Bot.search`. It reads and cuts the documents itself."""
 
 import dataclasses
-from collections.abc import Sequence
-
-import numpy as np
-import simulated
 
 from bot import Bot
 from bot.config import Config
-from bot.embed import SentenceTransformerEncoder, load_encoder
-from bot.export import SAMPLES
+from bot.embed import load_encoder
 from bot.index import Index
 
 LARGEST_MB = 4096
-
-
-class Simulated(SentenceTransformerEncoder):
-    """Embeds questions as ever, and passages without the model, but for those that check the compiled encoder."""
-
-    def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
-        return super().encode_passages(texts) if tuple(texts) == SAMPLES else simulated.vectors(texts)
 
 
 class Library:
@@ -36,8 +24,7 @@ class Library:
 
     def build(self, folder, texts, vectors):
         # An index that is there already was embedded before: it lacks nothing but the compiled encoder.
-        encoder = self.encoder if vectors is None or folder.exists() else Simulated(self.config.model)
-        report = Index.update(folder, folder.parent / "corpus", encoder, self.config)
+        report = Index.update(folder, folder.parent / "corpus", self.encoder, self.config)
         assert report.passages == len(texts)
 
     def open(self, folder):
