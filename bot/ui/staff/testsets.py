@@ -165,7 +165,7 @@ def router(desk: Desk) -> APIRouter:
             last = next(last_runs(one.name, 1), None)
             right = sum(o.verdict == "right" for o in last.outcomes) / max(1, len(last.outcomes)) if last else None
             rows.append(Listed(one, dataset, problem, last, right))
-        return desk.page(request, "testsets.html", rows=rows, folder=desk.config.staff.tests, address=_address)
+        return desk.page(request, "testsets.html", rows=rows, title=title_of, address=_address)
 
     @routes.get("/set")
     def one(
