@@ -14,6 +14,7 @@ import pytest
 FOLDER = Path(__file__).parent / "triage"
 HALVES = ("live", "live_heldout")
 HARMLESS = ("harmless", "harmless_heldout")
+ORDINARY = "ordinary_heldout"
 LABELS = {"none", "about", "past"}
 CATEGORIES = {
     "self_harm",
@@ -71,12 +72,12 @@ def test_every_live_line_has_its_fields(name):
     assert misfits(name, has_live_fields) == []
 
 
-@pytest.mark.parametrize("name", HARMLESS)
+@pytest.mark.parametrize("name", [*HARMLESS, ORDINARY])
 def test_every_harmless_line_has_a_text_and_a_label(name):
     assert misfits(name, has_harmless_fields) == []
 
 
-@pytest.mark.parametrize("name", [*HALVES, *HARMLESS])
+@pytest.mark.parametrize("name", [*HALVES, *HARMLESS, ORDINARY])
 def test_texts_and_histories_are_not_blank(name):
     assert misfits(name, has_sound_texts) == []
 
@@ -108,7 +109,7 @@ def test_every_category_has_both_persons_both_levels_and_misspelt_lines(name, ca
     assert 0 < share(name, "level", "urgent", {category}) < 2 / 3
 
 
-@pytest.mark.parametrize("name", [*HALVES, *HARMLESS])
+@pytest.mark.parametrize("name", [*HALVES, *HARMLESS, ORDINARY])
 def test_some_are_follow_up_turns(name):
     follow_ups = [row for row in read(name) if "history" in row]
     assert len(follow_ups) >= 0.04 * len(read(name))
@@ -122,13 +123,13 @@ def test_harmless_lines_have_every_label(name):
 
 def test_the_halves_are_by_other_writers():
     writers = [{row["writer"] for name in names for row in read(name)} for names in zip(HALVES, HARMLESS, strict=True)]
-    assert not writers[0] & writers[1]
+    assert not writers[0] & (writers[1] | {row["writer"] for row in read(ORDINARY)})
 
 
 def test_no_message_occurs_twice():
     """The same words with another history are another message."""
     places: dict[tuple[str, ...], list[str]] = {}
-    for name in (*HALVES, *HARMLESS):
+    for name in (*HALVES, *HARMLESS, ORDINARY):
         for number, row in enumerate(read(name), start=1):
             said = tuple(map(normal, (row["text"], *row.get("history", []))))
             places.setdefault(said, []).append(f"{name}:{number}")
