@@ -45,11 +45,13 @@ def line(name: str, hits: int, of: int) -> str:
 def recall(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     found: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
-        hit = triage(row["text"], row.get("history", ()))["level"] in CARDS
+        level = triage(row["text"], row.get("history", ()))["level"]
         names = ["all", row["category"], f"person: {row.get('person')}", f"labelled {row.get('level')}"]
         names += ["misspelt"] * bool(row.get("misspelt")) + ["with history"] * bool(row.get("history"))
         for name in names:
-            found[name].append(hit)
+            found[name].append(level in CARDS)
+        if row.get("level") == "immediate":
+            found["the immediate card"].append(level == "immediate")
     for name, hits in found.items():
         yield line(name, sum(hits), len(hits))
 
