@@ -42,7 +42,7 @@ STRENGTH = 1.0
 """The inverse of the regularisation, chosen across writers."""
 NEAR = 2
 """How much a harmless message of a writer weighs, beside an ordinary question."""
-URGENT, IMMEDIATE = 0.08, 0.004
+URGENT, IMMEDIATE = 0.09, 0.004
 """Which share of ordinary questions may reach a level."""
 CALM = 0.002
 """Which share of emergencies may have fewer points than what makes a text calm."""
