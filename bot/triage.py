@@ -26,7 +26,7 @@ Level = Literal["immediate", "urgent", "ask_clinic"]
 State = Literal["live", "about", "past", "denied", "harmless"]
 LEVELS: tuple[Level, ...] = ("immediate", "urgent", "ask_clinic")
 IN_DOUBT = "in_doubt"
-"""The category of what only points tell: its cards say whom to call for any of the others."""
+"""The category of what is of no other kind, by its own rules or by points alone: its cards say whom to call for any."""
 NEAR = 12
 """Words within which the parts of a rule must stand together, unless it says otherwise."""
 
