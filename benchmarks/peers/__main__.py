@@ -262,7 +262,6 @@ def handed(path: Path, made: Path, work: Path) -> Prepared:
     folder = work / "made"
     folder.mkdir()
     index = Index.load(made)
-    assert index.home
     write_passages(folder, (index.documents[one.document].text[one.start : one.end] for one in index.passages))
     shutil.copyfile(generations.current(made).folder / "vectors.npy", folder / "vectors.npy")
     (folder / OURS).symlink_to(made.resolve())
